@@ -28,7 +28,8 @@ def a_gate(gate: str = "", policy: str = "", spec: str = "") -> str:
         - id: g
           {gate}
           gate:
-            policy: {{policy: p, {policy} failureAction: requestOverride, override: {{approval: a}}}}
+            policy:
+              {{policy: p, {policy} failureAction: requestOverride, override: {{approval: a}}}}
         """,
         spec=f"""
         approvals: [{{id: a}}]
@@ -50,13 +51,14 @@ def world_where(passed: bool, manifest: str = "", takes_s: int = 0) -> MemoryWor
     return world
 
 
-def evaluate(world: MemoryWorld, token: str = "a-token", *, late: bool = False) -> None:
-    evaluate_override(GATE, token, world, remaining_s=900, has_timed_out=late)
+def evaluate(world: MemoryWorld, call: str = "first", *, late: bool = False) -> None:
+    """Call the function as the machine does, with a task token that is named after the call."""
+    evaluate_override(GATE, call, world, remaining_s=900, has_timed_out=late)
 
 
 @pytest.mark.parametrize(
     ("passed", "woken", "status"),
-    [(True, {"a-token": Verdict.APPROVED}, "passed"), (False, {}, "open")],
+    [(True, {"first": Verdict.APPROVED}, "passed"), (False, {}, "open")],
 )
 def test_hands_the_gate_on_by_its_verdict(
     woken: dict[str, Verdict], status: str, *, passed: bool
@@ -65,9 +67,9 @@ def test_hands_the_gate_on_by_its_verdict(
 
     evaluate(world)
 
-    assert world.overrides.entered == [("g", "a-token")]
+    assert world.overrides.entered == [("g", "first")]
     # open_gate reads the verdict, and calls no function.
-    assert enter_gate(GATE, "a-token", world) == {"status": status}
+    assert enter_gate(GATE, "first", world) == {"status": status}
     assert world.approvals.woken == woken
     assert len(world.functions.calls) == 1
 
@@ -77,7 +79,7 @@ def test_hands_on_a_gate_that_is_skipped_without_an_evaluation() -> None:
 
     evaluate(world)
 
-    assert enter_gate(GATE, "a-token", world) == {"status": "skipped"}
+    assert enter_gate(GATE, "first", world) == {"status": "skipped"}
     assert world.functions.calls == []
 
 
@@ -100,7 +102,7 @@ def test_a_repeated_call_evaluates_nothing_and_hands_on_the_newer_token() -> Non
     evaluate(world, "newer", late=True)
 
     assert len(world.functions.calls) == 1
-    assert world.overrides.entered == [("g", "a-token"), ("g", "newer")]
+    assert world.overrides.entered == [("g", "first"), ("g", "newer")]
     assert world.overrides.timed_out == {"newer"}
 
 
@@ -122,13 +124,11 @@ def test_a_slow_policy_that_holds_lets_the_run_go_on_at_once() -> None:
 
     evaluate(world)
 
-    assert world.overrides.entered == [("g", "a-token")]
+    assert world.overrides.entered == [("g", "first")]
 
 
 def test_a_policy_without_its_secret_fails_the_gate_and_is_not_overridden() -> None:
-    manifest = a_gate(
-        policy="with: {t: '{{ secrets.token }}'},", spec="secrets: [{name: token}]"
-    )
+    manifest = a_gate(policy="with: {t: '{{ secrets.token }}'},", spec="secrets: [{name: token}]")
     world = world_where(True, manifest)
 
     with pytest.raises(StepFailedError):

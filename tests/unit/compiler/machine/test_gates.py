@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from taskrunner.compiler.driver import compile_pack
 from taskrunner.compiler.machine import frame, gates
-from taskrunner.model.plan import ApprovalGate, Loop, MapStep, Parallel
+from taskrunner.model.plan import Loop, MapStep, Parallel
 from tests import strategies
 from tests.golden import cases
 from tests.golden.cases import GOOD, Case
@@ -95,9 +95,7 @@ class Walk:
         return target
 
     def _gate(self, first: str, step_id: str) -> frozenset[str]:
-        step = self._steps.get(step_id)
-        is_gate = first == "" or (first == "Expire" and isinstance(step, ApprovalGate))
-        return frozenset({step_id}) if is_gate else frozenset()
+        return frozenset() if first else frozenset({step_id})
 
     def _within(self, name: str, state: dict[str, Any], passed: frozenset[str]) -> frozenset[str]:
         after = passed
@@ -106,6 +104,8 @@ class Walk:
         if "ItemProcessor" not in state:
             return after
         inner, step = state["ItemProcessor"], self._steps[name]
+        if step.when is not None and self._chance.random() < 0.3:
+            return after
         if isinstance(step, Parallel):
             for rule in inner["States"][inner["StartAt"]]["Choices"]:
                 after |= self._scope(inner, passed, rule["Next"])
@@ -244,6 +244,31 @@ def test_the_gates_in_a_map_guard_what_is_behind_it_when_it_surely_has_items(
     found, _ = guarded(steps, f"{APPROVALS}\ninputs: [{{name: some, type: array}}]", {"some": []})
 
     assert found["agree"] == behind
+
+
+@pytest.mark.parametrize("when", ["inputs.some", "run.id"])
+@pytest.mark.parametrize(
+    "block",
+    [
+        "map: {{items: {{static: [1]}}, step: {}}}",
+        "parallel: {{maxParallel: 1, steps: [{}]}}",
+        "parallel: {{steps: [{}]}}",
+    ],
+)
+def test_the_gates_in_a_block_that_may_be_skipped_guard_nothing_behind_it(
+    block: str, when: str
+) -> None:
+    inside = block.format("{id: agree, gate: {approval: {id: a}}}")
+    steps = f"""
+        - {{id: each, when: {when}, {inside}}}
+        - {{id: ship, run: {{uses: builtin:noop}}}}
+        """
+
+    found, unguarded = guarded(
+        steps, f"{APPROVALS}\ninputs: [{{name: some, type: array}}]", {"some": []}
+    )
+
+    assert (found["agree"], unguarded) == ([], ["ship"])
 
 
 def test_no_gate_of_the_steps_guards_finally_and_one_of_its_own_guards_what_follows() -> None:

@@ -76,7 +76,7 @@ def record_end(  # noqa: PLR0913 - the parts of one record
 
 
 def error_of(
-    running: RunningStep, outcome: StepOutcome, failure: Failure | None = None
+    outcome: StepOutcome, failure: Failure | None = None
 ) -> StepFailedError | AttemptFailedError | None:
     """Return the error by which the machine learns of a recorded *outcome*; None for a success.
 

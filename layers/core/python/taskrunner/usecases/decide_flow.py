@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, Literal, assert_never
+from typing import TYPE_CHECKING, Literal, assert_never
 
 from taskrunner import expressions
 from taskrunner.errors import StepFailedError
@@ -12,7 +12,7 @@ from taskrunner.expressions import ExpressionError
 from taskrunner.model import step_path
 from taskrunner.model.endings import can_outputs_fail
 from taskrunner.model.entries import flow_entries
-from taskrunner.model.flow import Question
+from taskrunner.model.flow import NO_BRANCH, Question
 from taskrunner.model.plan import MAX_ITERATIONS, Conditional, Loop, MapStep, Parallel
 from taskrunner.model.wording import kind_of
 from taskrunner.runtime.iteration_values import keep_value
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
     from taskrunner.model.plan import Iterated
     from taskrunner.model.run import StepReference
     from taskrunner.ports import World
-
-
-# No conditional has a branch of this number.
-_NO_BRANCH: Final = -1
 
 
 def decide_flow(  # noqa: PLR0913 - an event has this many parts
@@ -84,7 +80,7 @@ def decide_flow(  # noqa: PLR0913 - an event has this many parts
         case Question.CONDITION:
             return {"value": not running.is_skipped()}
         case Question.BRANCH:
-            return {"value": _NO_BRANCH if running.is_skipped() else _branch(running)}
+            return {"value": NO_BRANCH if running.is_skipped() else _branch(running)}
         case Question.ITEMS:
             with _letting_it_fail(running):
                 return {"value": [] if running.is_skipped() else _indexes(running)}

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, assert_never
 
-from taskrunner.compiler.beginnings import begins_with_call, ended_by_the_next
+from taskrunner.compiler.beginnings import (
+    begins_with_call,
+    ended_by_the_next,
+    needs_condition_state,
+)
 from taskrunner.model.endings import is_checked_at_its_end
 from taskrunner.model.machine_call import has_job
 from taskrunner.model.plan import (
@@ -145,7 +149,7 @@ def iterations(step: Iterated) -> int:
 
 
 def _condition(step: Step) -> WorstCase:
-    if step.when is None or begins_with_call(step):
+    if not needs_condition_state(step):
         return WorstCase()
     return _STATE if step.enabled is not None else _TASK + _STATE
 

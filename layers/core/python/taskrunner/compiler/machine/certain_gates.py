@@ -9,7 +9,8 @@ where it leaves the gate by its `Next`. Where ways meet, only what all of them h
 * The function of a gate decides the gate's `when` too, and evaluates the policy of an override. A
   gate that is skipped, or whose policy holds, counts as passed.
 * A Parallel runs all of its branches, so what is certain at the end of any of them is certain after
-  it. A Map adds nothing, because it may have no items, unless planning knows its items.
+  it. A Map adds nothing, because it may have no items: planning may not know them, and a skipped
+  block has none.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from functools import reduce
 from operator import and_, or_
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from taskrunner.model.plan import ApprovalGate, Loop, MapStep, PolicyGate
+from taskrunner.model.plan import ApprovalGate, Loop, MapStep, Parallel, PolicyGate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from taskrunner.model.json_types import JsonObject
-    from taskrunner.model.plan import Gate, Plan
+    from taskrunner.model.plan import Gate, Plan, Step
 
 Bits: TypeAlias = int  # a set of gates, with two bits for each: that it was passed, and met
 _Certain: TypeAlias = "tuple[dict[str, Bits], Bits]"  # in each state, and at the end of all
@@ -46,11 +47,7 @@ class CertainGates:
         self._gained: dict[tuple[str, str, str], Bits] = defaultdict(int)
         for gate in self.gates:
             self._mark_edges(gate.id)
-        self._with_items = {
-            step.id
-            for step in plan.all_steps()
-            if isinstance(step, MapStep | Loop) and step.items.values
-        }
+        self._runs_inside = {step.id for step in plan.all_steps() if _runs_inside(step)}
         self._certain, _ = self._analyse(machine)
 
     def passed(self, name: str) -> Bits:
@@ -137,15 +134,27 @@ class CertainGates:
             inner = self._analyse_blocks(scope)
             in_states, at_ends = self._analyse_from(scope["StartAt"], scope["States"], inner)
             certain |= in_states
-            if "Branches" in state or name in self._with_items:
-                exits.append(at_ends)
-            else:
-                # The lanes of a parallel that limits how many run at a time: all of them run.
-                lanes = [rule for rule in _choices(scope) if rule.get("Variable") == "$.lane"]
+            if "Branches" not in state and name not in self._runs_inside:
+                continue
+            lanes = [rule for rule in _choices(scope) if rule.get("Variable") == "$.lane"]
+            if lanes:  # of a parallel that limits how many run at a time: all of them run
                 exits += [
                     self._analyse_from(rule["Next"], scope["States"], inner)[1] for rule in lanes
                 ]
+            else:
+                exits.append(at_ends)
         return certain, reduce(or_, exits, 0)
+
+
+def _runs_inside(step: Step) -> bool:
+    """Return whether a block certainly runs what it holds, when an execution comes to it."""
+    match step:
+        case Parallel():
+            return step.when is None
+        case MapStep() | Loop():
+            return step.when is None and bool(step.items.values)
+        case _:
+            return False
 
 
 def _all_states(machine: JsonObject) -> Iterator[tuple[str, JsonObject]]:

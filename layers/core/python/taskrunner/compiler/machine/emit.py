@@ -27,8 +27,9 @@ How each kind is wired:
 * finally       Parallel `Steps before` holds the other steps; whether they succeed or fail, Task
                 `Steps ended` follows, and then the steps of `finally`. Choice `Where to begin`
                 leads to the Task at once in an execution that runs `finally` alone
-* when          the function of the step's first state decides it (see beginnings). Without such a
-                function Choice `When <id>`; or Task `When <id>` asks, and `Whether <id>` follows
+* when          the function of the step's first state decides it, or what an execution is given
+                for the step (see beginnings). A Parallel needs Choice `When <id>`; or Task
+                `When <id>` asks, and `Whether <id>` follows
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from taskrunner.compiler.beginnings import (
     begins_with_call,
     begins_with_items,
     ended_by_the_next,
+    needs_condition_state,
 )
 from taskrunner.compiler.machine.execution_input import takes_limit
 from taskrunner.compiler.machine.frame import (
@@ -132,12 +134,7 @@ def emit(plan: Plan, distributed: Collection[str]) -> JsonObject:
 
 def _entry(step: Step) -> str:
     """Return the state in which *step* begins."""
-    return f"When {step.id}" if _has_condition(step) else _begin(step)
-
-
-def _has_condition(step: Step) -> bool:
-    """Return whether a state decides the `when` of *step*, instead of a function in its states."""
-    return step.when is not None and not begins_with_call(step)
+    return f"When {step.id}" if needs_condition_state(step) else _begin(step)
 
 
 def _begin(step: Step) -> str:
@@ -195,7 +192,7 @@ class _Emitter:
         return {"StartAt": _entry(steps[0]), "States": states | {end: done()}}
 
     def _condition(self, step: Step, exits: Exits) -> JsonObject:
-        if not _has_condition(step):
+        if not needs_condition_state(step):
             return {}
         name = f"When {step.id}"
         if step.enabled is None:
