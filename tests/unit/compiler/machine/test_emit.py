@@ -362,6 +362,32 @@ def test_the_failure_of_the_block_before_leads_where_its_own_leads(
     assert caught(within["Items b"]) == leads_to
 
 
+def test_the_last_state_of_an_iteration_ends_it_without_output() -> None:
+    found = states(CHECKED % ("a", "false", "a"))
+
+    inside = found["a"]["ItemProcessor"]["States"]
+    assert list(inside) == ["in-a"]
+    assert (inside["in-a"]["End"], inside["in-a"]["OutputPath"]) == (True, None)
+    assert "Next" not in inside["in-a"]
+    assert "ResultPath" not in inside["in-a"]
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        "{id: b, continueOnError: true, run: {uses: builtin:noop}}",
+        "{id: b, conditional: {branches: [{condition: run.id, steps: [{id: c, run: {uses: "
+        "builtin:noop}}]}]}}",
+    ],
+)
+def test_an_iteration_has_a_state_for_its_end_where_a_failure_or_a_choice_leads_to_it(
+    last: str,
+) -> None:
+    found = states(f"- {{id: a, map: {{items: run.id, step: {last}}}}}")
+
+    assert found["a"]["ItemProcessor"]["States"]["Done 1"]["Type"] == "Succeed"
+
+
 def test_a_state_before_the_end_of_an_iteration_says_nothing_of_its_result() -> None:
     """The end discards it."""
     found = states(CHECKED % ("a", "true", "a"))

@@ -2,7 +2,7 @@
 
 The machine is read as Step Functions reads it, not as emit meant it. The question for each state is
 what holds on *every* way that leads there; compilers call this a must-analysis. A way gains a gate
-where it leaves the gate by its `Next`. Where ways meet, only what all of them have is kept.
+where it leaves the gate by its `Next`, or ends in it. Where ways meet, only what all of them have is kept.
 
 * Leaving a gate by a Catch does not count as passing it, only as meeting it. Where the pack lets
   the run go on after a failure, meeting the gate is all that can be asked.
@@ -32,6 +32,7 @@ Bits: TypeAlias = int  # a set of gates, with two bits for each: that it was pas
 _Certain: TypeAlias = "tuple[dict[str, Bits], Bits]"  # in each state, and at the end of all
 
 _TERMINAL: Final = frozenset({"Succeed"})
+_END: Final = ("", "End")  # leads nowhere, as an edge
 
 
 class CertainGates:
@@ -48,6 +49,7 @@ class CertainGates:
         for gate in self.gates:
             self._mark_edges(gate.id)
         self._runs_inside = {step.id for step in plan.all_steps() if _runs_inside(step)}
+        self._exits: dict[str, Bits] = {}
         self._certain, _ = self._analyse(machine)
 
     def passed(self, name: str) -> Bits:
@@ -61,6 +63,10 @@ class CertainGates:
     def certain(self, name: str) -> Bits:
         """Return the gates that an execution has passed and met when it comes to a state."""
         return self._certain.get(name, 0)
+
+    def certain_at_end(self, name: str) -> Bits:
+        """Return the gates that are certain when a branch or an iteration ends in a state."""
+        return self._after(name, self.certain(name))
 
     def is_reached(self, name: str) -> bool:
         """Return whether any way leads to a state."""
@@ -89,8 +95,11 @@ class CertainGates:
         """
         met = self.met(gate)
         both = self.passed(gate) | met
-        for target, kind in _edges(self.states.get(gate, {})):
+        state = self.states.get(gate, {})
+        for target, kind in _edges(state):
             self._gained[gate, target, kind] |= both if kind == "Next" else met
+        if state.get("End"):
+            self._gained[(gate, *_END)] = both
 
     def _analyse(self, scope: JsonObject) -> _Certain:
         """Return what is certain in each state of *scope*, inner ones included, and at its ends."""
@@ -120,7 +129,7 @@ class CertainGates:
                     before = certain.get(target)
                     certain[target] = after if before is None else before & after
                     changed = changed or certain[target] != before
-        ends = [certain[name] for name in order if _is_end(states[name])]
+        ends = [self._after(name, certain[name]) for name in order if _is_end(states[name])]
         for name in order:
             certain |= {state: bits | certain[name] for state, bits in inner[name][0].items()}
         return certain, reduce(and_, ends) if ends else 0
@@ -143,7 +152,12 @@ class CertainGates:
                 ]
             else:
                 exits.append(at_ends)
-        return certain, reduce(or_, exits, 0)
+        self._exits[name] = reduce(or_, exits, 0)
+        return certain, self._exits[name]
+
+    def _after(self, name: str, before: Bits) -> Bits:
+        """Return what is certain after the state *name*, which ends a branch or an iteration."""
+        return before | self._gained.get((name, *_END), 0) | self._exits.get(name, 0)
 
 
 def _runs_inside(step: Step) -> bool:

@@ -64,9 +64,11 @@ from taskrunner.compiler.machine.states import (
     clone,
     done,
     drop_results_before,
+    end_in_place_of,
     limit,
     map_over,
     name_steps,
+    only_tasks_lead_to,
     wired,
 )
 from taskrunner.compiler.privileged import is_privileged
@@ -184,12 +186,19 @@ class _Emitter:
         return f"Done {next(self._end_numbers)}"
 
     def _scope(self, steps: Sequence[Step], block: Step) -> JsonObject:
-        """Emit a branch or iteration of *block*, with an end of its own where failures may go."""
+        """Emit a branch or iteration of *block*.
+
+        It ends in its last state, or where failures and Choices lead to its end, in a state for it.
+        """
         end = self._end_name()
         on_failure = None if block.stops_at_failure else end
         states = self.chain(steps, Exits(end, on_failure))
-        drop_results_before(end, states)
-        return {"StartAt": _entry(steps[0]), "States": states | {end: done()}}
+        if only_tasks_lead_to(end, states):
+            end_in_place_of(end, states)
+        else:
+            drop_results_before(end, states)
+            states[end] = done()
+        return {"StartAt": _entry(steps[0]), "States": states}
 
     def _condition(self, step: Step, exits: Exits) -> JsonObject:
         if not needs_condition_state(step):

@@ -25,7 +25,7 @@ from taskrunner.model.plan import (
 from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from taskrunner.compiler.machine.certain_gates import Bits
     from taskrunner.model.json_types import JsonObject
@@ -163,7 +163,7 @@ class _Proof:
             yield from self._states(self._states_of[step.id], required)
             yield from self._inside(step, required)
             required |= self._required_after(step)
-        yield from self._states(ends, required)
+        yield from self._states(ends, required, self._ways.certain_at_end)
 
     def _required_after(self, step: Step) -> Bits:
         """Return the gates that are behind *step*: itself, or those of lanes that all must end."""
@@ -185,9 +185,11 @@ class _Proof:
         else:
             yield from self._sequence(children(step), required, [])
 
-    def _states(self, names: Iterable[str], required: Bits) -> Iterator[str]:
+    def _states(
+        self, names: Iterable[str], required: Bits, certain_in: Callable[[str], Bits] | None = None
+    ) -> Iterator[str]:
         for name in names:
-            certain = self._ways.certain(name)
+            certain = (certain_in or self._ways.certain)(name)
             missing = required & ~certain
             if not missing or not self._ways.is_reached(name):
                 continue
