@@ -43,7 +43,7 @@ def _machine(machine: State, indent: str) -> Iterator[str]:
 
 
 def _described(state: State) -> str:
-    way = f" -> {state['Next']}" if "Next" in state else ""
+    way = f" -> {state['Next']}" if "Next" in state else " -> end" * state.get("End", False)
     work = _work(state)
     return ", ".join([work + way, *_choices(state), *_retries(state), *_catches(state)])
 

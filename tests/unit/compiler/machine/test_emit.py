@@ -375,15 +375,22 @@ def test_the_last_state_of_an_iteration_ends_it_without_output() -> None:
 @pytest.mark.parametrize(
     "last",
     [
-        "{id: b, continueOnError: true, run: {uses: builtin:noop}}",
-        "{id: b, conditional: {branches: [{condition: run.id, steps: [{id: c, run: {uses: "
-        "builtin:noop}}]}]}}",
+        """
+        id: b
+        continueOnError: true
+        run: {uses: builtin:noop}
+        """,
+        """
+        id: b
+        conditional: {branches: [{condition: run.id, steps: [{id: c, run: {uses: builtin:noop}}]}]}
+        """,
     ],
 )
 def test_an_iteration_has_a_state_for_its_end_where_a_failure_or_a_choice_leads_to_it(
     last: str,
 ) -> None:
-    found = states(f"- {{id: a, map: {{items: run.id, step: {last}}}}}")
+    inside = indent(dedent(last), " " * 6)
+    found = states(f"- id: a\n  map:\n    items: run.id\n    step:{inside}")
 
     assert found["a"]["ItemProcessor"]["States"]["Done 1"]["Type"] == "Succeed"
 

@@ -36,7 +36,7 @@ def step_reference(event: Mapping[str, Any]) -> StepReference:
 
 def run_of(event: Mapping[str, Any]) -> tuple[str, str]:
     """Return tenant and id of the run of an event, or of the input of an execution."""
-    run = event["place"]["run"] if "place" in event else event["run"]
+    run = event["run"] if "run" in event else event["place"]["run"]
     return run["tenant"], run["id"]
 
 

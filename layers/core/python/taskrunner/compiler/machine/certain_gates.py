@@ -2,7 +2,8 @@
 
 The machine is read as Step Functions reads it, not as emit meant it. The question for each state is
 what holds on *every* way that leads there; compilers call this a must-analysis. A way gains a gate
-where it leaves the gate by its `Next`, or ends in it. Where ways meet, only what all of them have is kept.
+where it leaves the gate by its `Next`, or ends in it. Where ways meet, only what all of them have
+is kept.
 
 * Leaving a gate by a Catch does not count as passing it, only as meeting it. Where the pack lets
   the run go on after a failure, meeting the gate is all that can be asked.
