@@ -19,9 +19,9 @@ _INDENT = "  "
 # The parameters that the frame gives to every task.
 _USUAL_PAYLOAD = {"tenant.$", "run.$", "place.$", "step", "error.$", "token.$"}
 _FUNCTIONS = {
-    "$.functions.run": "RunStep",
-    "$.functions.gate": "OpenGate",
-    "$.functions.flow": "DecideFlow",
+    "$.arn.run": "RunStep",
+    "$.arn.gate": "OpenGate",
+    "$.arn.flow": "DecideFlow",
     "${SettleRunFunctionArn}": "SettleRun",
 }
 

@@ -157,7 +157,7 @@ def test_run_step_evaluates_the_policies_that_take_secrets_or_a_function(
     state = states(f"- {{id: g, gate: {{policy: {{policy: p, with: {parameters}}}}}}}", spec)["g"]
 
     assert state["Parameters"] == {
-        "FunctionName.$": f"$.functions.{function}",
+        "FunctionName.$": f"$.arn.{function}",
         "Payload": {
             "place.$": "$.place", "step": "g", "ask": "policy",
         },
@@ -209,7 +209,7 @@ def test_one_state_evaluates_a_policy_and_waits_for_its_override(
 
     assert list(found) == ["g", "Steps done"]
     assert found["g"]["Parameters"] == {
-        "FunctionName.$": f"$.functions.{function}",
+        "FunctionName.$": f"$.arn.{function}",
         "Payload": {"place.$": "$.place", "step": "g", "token.$": "$$.Task.Token"},
     }
     assert found["g"]["TimeoutSeconds"] == 120

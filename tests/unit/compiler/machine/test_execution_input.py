@@ -116,7 +116,7 @@ def test_every_item_is_given_all_that_its_states_read() -> None:
 
     assert many["ItemProcessor"]["ProcessorConfig"]["Mode"] == "DISTRIBUTED"
     assert missing_in(many) == []
-    assert given_to(many) == {"place", "functions", "when", "branch", "items", "maxParallel"}
+    assert given_to(many) == {"place", "arn", "when", "branch", "items", "maxParallel"}
 
 
 def given_to(state: dict[str, Any]) -> set[str]:

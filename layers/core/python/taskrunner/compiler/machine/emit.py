@@ -121,7 +121,7 @@ def emit(plan: Plan, distributed: Collection[str]) -> JsonObject:
         settle["Parameters"]["Payload"]["execution.$"] = "$$.Execution.Name"
     else:
         start, states = _entry(plan.steps[0]), emitter.chain(plan.steps, Exits(DONE, None))
-    functions = definition["States"][FRAME]["Parameters"]["functions"]
+    functions = definition["States"][FRAME]["Parameters"]["arn"]
     used = {_prototype(step) for step in plan.all_steps() if isinstance(step, RunStep)}
     for prototype, name in _JOB_FUNCTIONS.items():
         if prototype in used:
@@ -372,7 +372,7 @@ def _run(step: RunStep, exits: Exits) -> JsonObject:
     state = wired(clone(prototype), exits)
     if prototype in _JOB_FUNCTIONS:
         del state["Parameters"]["FunctionName"]
-        state["Parameters"]["FunctionName.$"] = f"$.functions.{_JOB_FUNCTIONS[prototype]}"
+        state["Parameters"]["FunctionName.$"] = f"$.arn.{_JOB_FUNCTIONS[prototype]}"
     _set_retries(state, step.retries)
     return state
 
