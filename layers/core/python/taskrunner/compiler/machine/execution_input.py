@@ -3,9 +3,9 @@
 A machine depends on the pack's structure alone, so that all runs of a pack share it. The decisions
 that inputs make travel here, as far as states read them: the `when` of parallels by step, the
 `branch` of conditionals, the `items` of maps as indexes, and the `maxParallel` of blocks that take
-it from inputs. What is skipped has no items and no branch. Functions look up everything else in the
-run's records. `place` says where the execution is: in which `run`, and by `path`, the prefix of
-step paths, where in it.
+it from inputs. A skipped block has no items, and a skipped conditional no branch. Functions look up
+everything else in the run's records. `place` says where the execution is: in which `run`, and by
+`path`, the prefix of step paths, where in it.
 """
 
 from __future__ import annotations
