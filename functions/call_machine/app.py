@@ -1,4 +1,4 @@
-"""Start the execution of a step's attempt, under a task token: `{run, place, step, token}`."""
+"""Start the execution of a step's attempt, under a task token: `{place, step, token}`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Answer a machine's question about a step: its condition, items, turn, branch or policy.
 
-The event is `{run, place, step, ask}`, with `ended` if a block before the step has ended. Before
-`finally` it is `{run, place, execution, ask}`.
+The event is `{place, step, ask}`, with `ended` if a block before the step has ended. Before
+`finally` it is `{place, execution, ask}`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from taskrunner import bootstrap
-from taskrunner.adapters.machine_events import FINALLY, failure, has_failed, step_reference
+from taskrunner.adapters.machine_events import FINALLY, failure, has_failed, run_of, step_reference
 from taskrunner.model.flow import Question
 from taskrunner.usecases.begin_finally import begin_finally
 from taskrunner.usecases.decide_flow import decide_flow
@@ -26,10 +26,9 @@ def handler(
 ) -> dict[str, Any]:
     """Return `{"value": ...}`; raises if the answer fails the step."""
     if event["ask"] == FINALLY:
-        run = event["run"]
-        error = failure(event)
-        begin_finally(run["tenant"], run["id"], error, event["execution"], world or bootstrap.aws())
-        return {"value": None}
+        tenant, run_id = run_of(event)
+        begin_finally(tenant, run_id, failure(event), event["execution"], world or bootstrap.aws())
+        return {"value": {"run": event["place"]["run"], "path": ""}}
     return decide_flow(
         step_reference(event),
         Question(event["ask"]),

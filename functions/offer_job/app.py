@@ -1,4 +1,4 @@
-"""Offer a step's attempt to its worker pool, under a task token: `{run, place, step, token}`."""
+"""Offer a step's attempt to its worker pool, under a task token: `{place, step, token}`."""
 
 from __future__ import annotations
 

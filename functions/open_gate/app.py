@@ -1,4 +1,4 @@
-"""Open, skip or expire a gate under its task token: `{run, place, state, token}`."""
+"""Open, skip or expire a gate under its task token: `{place, step, token}`."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from taskrunner import bootstrap
-from taskrunner.adapters.machine_events import path_prefix
+from taskrunner.adapters.machine_events import path_prefix, run_of
 from taskrunner.usecases.settle_run import settle_run
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def _settle_from_status_change(detail: dict[str, Any], world: World) -> dict[str
     if path_prefix(execution_input):
         # This is an iteration of a Distributed Map. The run's own execution will report its end.
         return {"status": "unknown"}
-    run = execution_input["run"]
+    tenant, run_id = run_of(execution_input)
     # The input only claims a run. settle_run compares the execution with the one on record.
     execution = detail["executionArn"].partition(":execution:")[2]
-    return settle_run(run["tenant"], run["id"], detail["status"], world, execution=execution)
+    return settle_run(tenant, run_id, detail["status"], world, execution=execution)

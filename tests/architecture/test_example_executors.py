@@ -69,9 +69,9 @@ def test_an_example_imports_the_standard_library_only(path: Path) -> None:
     assert imported - sys.stdlib_module_names == set()
 
 
-def test_run_step_may_call_executors_and_no_other_function() -> None:
+def test_run_step_may_call_executors_and_of_the_other_functions_only_open_gate() -> None:
     run_step = functions()["RunStepFunction"]
-    [allowed] = [
+    allowed = [
         statement["Resource"]
         for policy in run_step["Policies"]
         for statement in policy["Statement"]
@@ -80,5 +80,6 @@ def test_run_step_may_call_executors_and_no_other_function() -> None:
 
     assert run_step["Environment"]["Variables"]["EXECUTOR_PREFIX"] == PREFIX
     arn = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:"
-    assert allowed == {"Fn::Sub": f"{arn}{PREFIX['Fn::Sub']}*"}
+    executors = {"Fn::Sub": f"{arn}{PREFIX['Fn::Sub']}*"}
+    assert allowed == [executors, {"Ref": "OpenGateFunction.Alias"}]
     assert all("FunctionName" not in properties for properties in functions().values())

@@ -75,6 +75,7 @@ class GateWorld:
     metrics: ports.Metrics
     events: ports.Events
     due_work: ports.DueWork
+    overrides: ports.Overrides
     settlements: ports.Settlements
 
     def open(self, step_id: str, token: str, iteration: str = "") -> JsonObject:
@@ -137,6 +138,7 @@ def gate_world(world: Ports, manifest: str) -> GateWorld:
         metrics=memory.metrics,
         events=memory.events,
         due_work=world.due_work,
+        overrides=memory.overrides,
         settlements=memory.settlements,
     )
     request = CreateRun(tenant=TENANT, caller="ana", manifest=manifest, inputs={})

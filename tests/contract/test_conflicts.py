@@ -1,4 +1,4 @@
-"""Forty ends at once, of which DynamoDB lets a few through in each wave.
+"""A hundred ends at once, of which DynamoDB lets a few through in each wave.
 
 Transactions that write one item at the same time conflict. Each end is recorded all the same, and
 nothing is run again because its record had to wait.
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import count
 from threading import Lock, get_ident
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import requests
@@ -44,6 +45,7 @@ from tests.contract.ports import (
     moto,
 )
 from tests.fakes.world import MemoryWorld
+from tests.faults.direct_calls import direct_calls
 from tests.packs import pack
 from tests.unit.usecases import jobs, machine_call_run
 from tests.unit.usecases.scenarios import ADMIN, TENANT, a_request, gate, plan_hash, step
@@ -51,28 +53,36 @@ from tests.unit.usecases.scenarios import ADMIN, TENANT, a_request, gate, plan_h
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-LANES = 40  # as many as an inline Map runs at a time
-WAVE = 2  # of them
+    from tests.faults.aws import Aws
+
+LANES = 100  # as many as a Distributed Map runs at a time
+WAVE = 5  # of them
 CALLS = 30  # that a machine, a worker or EventBridge makes, at most
 
 
 class Waves:
-    """A client of DynamoDB in which transactions conflict: two of each wave get through.
+    """A client of DynamoDB in which transactions conflict: five of each wave get through.
 
     The transactions that come first are let through at once, the next ones at their second try, and
-    so on, and the last ones at their twentieth. `is_over` lets all through.
+    so on, and the last ones at their twentieth. `is_over` lets all through. moto, which is called
+    without requests, answers one call at a time.
     """
 
     def __init__(self, dynamodb: Any) -> None:  # noqa: ANN401 - boto3's own
         self._dynamodb = dynamodb
         self._lock = Lock()
+        self._answering = Lock()
         self._arrivals = count()
         self._left: dict[int, int] = {}
         self.is_over = True
         self.conflicts = 0
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any other call
-        return getattr(self._dynamodb, name)
+        return partial(self._answer, getattr(self._dynamodb, name))
+
+    def _answer(self, call: Any, **arguments: Any) -> Any:  # noqa: ANN401 - boto3's own
+        with self._answering:
+            return call(**arguments)
 
     def transact_write_items(self, **arguments: Any) -> Any:  # noqa: ANN401 - boto3's own
         if not self.is_over and self._is_held():
@@ -80,7 +90,7 @@ class Waves:
             error = {"Code": "TransactionCanceledException", "Message": "cancelled"}
             response: Any = {"Error": error, "CancellationReasons": reasons}
             raise ClientError(response, "TransactWriteItems")
-        return self._dynamodb.transact_write_items(**arguments)
+        return self._answer(self._dynamodb.transact_write_items, **arguments)
 
     def _is_held(self) -> bool:
         with self._lock:
@@ -93,12 +103,22 @@ class Waves:
             return left > 0
 
 
+class Sound:
+    """AWS as `direct_calls` knows it, in which nothing goes wrong by itself."""
+
+    def is_broken(self, _operation: str) -> bool:
+        return False
+
+    def count_call(self) -> None:
+        """Count nothing."""
+
+
 class ConflictingWorld(MemoryWorld):
     """A world whose records are in moto's table, with the real adapters, and which never pauses."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.waves = Waves(client("dynamodb"))
+        self.waves = Waves(direct_calls(client("dynamodb"), "dynamodb", cast("Aws", Sound())))
         self.tokens = StepFunctions()
         table = Table(self.waves, TABLE, lambda _: None)
         bucket = Bucket(client("s3", signature_version="s3v4"), BUCKET)

@@ -26,6 +26,7 @@ from tests.fakes.machine_inventory import MemoryInventory
 from tests.fakes.metrics import MemoryMetrics
 from tests.fakes.network import MemoryNetworks
 from tests.fakes.notifications import MemoryNotifications
+from tests.fakes.overrides import MemoryOverrides
 from tests.fakes.plans import MemoryPlans
 from tests.fakes.pools import MemoryPools
 from tests.fakes.releases import MemoryReleases
@@ -59,6 +60,7 @@ class MemoryWorld:
         self.releases = MemoryReleases(self.runs)
         self.secrets = MemorySecrets()
         self.notifications = MemoryNotifications()
+        self.overrides = MemoryOverrides()
         self.events = MemoryEvents()
         self.metrics = MemoryMetrics()
         self.functions = ScriptedFunctions()

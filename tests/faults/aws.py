@@ -7,12 +7,14 @@ from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectionClosedError
 from moto.core.botocore_stubber import MockRawResponse
 
 from tests.faults.faults import Fault, Place
+from tests.faults.interpreter import StateError
 from tests.faults.step_functions import RefusedError
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ class Aws:
     """AWS as the functions meet it: moto, *states* for Step Functions, *functions* for Lambda.
 
     - *accept*: is given the payload of each asynchronous call of a function.
+    - *call*: calls a function of TaskRunner by its ARN for another one.
     - *places*: each call that a function made, in order.
     - *faults*: what goes wrong at which call, by invocation and number.
     - *branch*: is asked at each place that is met, and may return a fault to strike there.
@@ -73,6 +76,7 @@ class Aws:
     functions: dict[str, Callable[[dict[str, Any]], Any]] = field(default_factory=dict)
     states: StepFunctions | None = None
     accept: Callable[[dict[str, Any]], None] | None = None
+    call: Callable[[str, dict[str, Any]], Any] | None = None
     places: list[Place] = field(default_factory=list)
     faults: dict[tuple[str, int], Fault] = field(default_factory=dict)
     branch: Callable[[Place], Fault | None] | None = None
@@ -115,11 +119,11 @@ class Aws:
             fault = self.faults[place.key]
             self._gone = fault is Fault.CALLER_GONE
             raise NotBegunError(_NOT_BEGUN.get(fault, ""))
-        self._invocation = Invocation(full_name)
+        caller, self._invocation = self._invocation, Invocation(full_name)
         try:
             yield
         finally:
-            self._invocation = None
+            self._invocation = caller
 
     def is_broken(self, operation: str) -> bool:
         """Return whether something goes wrong at the next call, which is made without a request."""
@@ -218,8 +222,18 @@ class Aws:
             assert self.accept is not None
             self.accept(json.loads(request.body))
             return _answer(request, 202, "")
-        name = request.url.rpartition("/functions/")[2].partition("/")[0]
-        return _answer(request, 200, self.functions[name](json.loads(request.body)))
+        name = unquote(request.url.rpartition("/functions/")[2].partition("/")[0])
+        payload = json.loads(request.body)
+        if name in self.functions:
+            return _answer(request, 200, self.functions[name](payload))
+        assert self.call is not None
+        try:
+            return _answer(request, 200, self.call(name, payload))
+        except StateError as error:
+            if error.error == _NOT_BEGUN[Fault.REFUSED]:
+                return _refusal(request, "lambda.Invoke")
+            report = {"errorType": error.error, "errorMessage": error.cause}
+            return _answer(request, 200, report, **{"x-amz-function-error": "Unhandled"})
 
 
 _NOT_BEGUN = {

@@ -102,7 +102,8 @@ def _state(state: Mapping[str, Any], value: Any, context: Context) -> Generator[
     tries = [0] * len(state.get("Retry", ()))
     while True:
         try:
-            outcome = yield from _once(state, value, context.with_values(RetryCount=sum(tries)))
+            here = context.with_values(RetryCount=sum(tries))
+            following, result = yield from _once(state, value, here)
         except StateError as failure:
             number = _matching(state.get("Retry", ()), failure.error)
             if number is not None:
@@ -118,7 +119,7 @@ def _state(state: Mapping[str, Any], value: Any, context: Context) -> Generator[
             caught = {"Error": failure.error, "Cause": failure.cause}
             return catcher["Next"], _with_result(catcher, value, caught)
         else:
-            return outcome
+            return following, ({} if state.get("OutputPath", "$") is None else result)
 
 
 def _matching(handlers: Sequence[Mapping[str, Any]], error: str) -> int | None:
@@ -162,7 +163,7 @@ def _once(
             result = yield Fork(list(_iterations(state, value, context)), _limit(state))
             return following, _with_result(state, value, result, context)
         case "Succeed":
-            return None, ({} if state.get("OutputPath", "$") is None else value)
+            return None, value
         case "Fail":
             raise StateError(*(_of_failure(name, state, value) for name in ("Error", "Cause")))
     message = f"the state type {state['Type']} is not one that the compiler emits"

@@ -110,8 +110,16 @@ class Service:
 
     def call_of_machine(self, arn: str, payload: dict[str, Any]) -> Any:  # noqa: ANN401
         """Call a function for a machine, and report its errors as Lambda does."""
+        self.calls.append((MACHINE_FUNCTIONS[name_of_function(arn)], payload))
+        return self.call_by_arn(arn, payload)
+
+    def call_by_arn(self, arn: str, payload: dict[str, Any]) -> Any:  # noqa: ANN401
+        """Call a function that machines call, and report its errors as Lambda does.
+
+        Raises:
+            StateError: the function failed, or did not begin.
+        """
         function = MACHINE_FUNCTIONS[name_of_function(arn)]
-        self.calls.append((function, payload))
         try:
             return self.invoke(function, payload, _label(payload))
         except FunctionDiedError:
@@ -245,6 +253,7 @@ class Service:
         self.states = StepFunctions(self.clock, self.call_of_machine, machines=prototype)
         self.aws.states = self.states
         self.aws.accept = self.accept
+        self.aws.call = self.call_by_arn
         self.sandbox.executed.clear()
         self.sandbox.requests.clear()
         self.events.clear()

@@ -19,9 +19,9 @@ _INDENT = "  "
 # The parameters that the frame gives to every task.
 _USUAL_PAYLOAD = {"tenant.$", "run.$", "place.$", "step", "error.$", "token.$"}
 _FUNCTIONS = {
-    "$.functions.run": "RunStep",
-    "$.functions.gate": "OpenGate",
-    "$.functions.flow": "DecideFlow",
+    "$.arn.run": "RunStep",
+    "$.arn.gate": "OpenGate",
+    "$.arn.flow": "DecideFlow",
     "${SettleRunFunctionArn}": "SettleRun",
 }
 
@@ -43,7 +43,7 @@ def _machine(machine: State, indent: str) -> Iterator[str]:
 
 
 def _described(state: State) -> str:
-    way = f" -> {state['Next']}" if "Next" in state else ""
+    way = f" -> {state['Next']}" if "Next" in state else " -> end" * state.get("End", False)
     work = _work(state)
     return ", ".join([work + way, *_choices(state), *_retries(state), *_catches(state)])
 

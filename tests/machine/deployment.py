@@ -59,6 +59,7 @@ def deploy() -> dict[str, str]:
         "SECRET_PREFIX": SECRET_PREFIX,
         "EXECUTOR_PREFIX": EXECUTOR_PREFIX,
         "CALLED_MACHINE_PREFIX_ARN": called_machine_arn(""),
+        "OPEN_GATE_FUNCTION": alias_arn("OpenGate"),
         "SETTLE_RUN_FUNCTION": alias_arn("SettleRun"),
         "EVENT_BUS": BUS,
         "EVIDENCE_KEY_ARN": signing_key(boto3.client("kms")),

@@ -20,10 +20,12 @@ import pytest
 from moto.awslambda.exceptions import UnknownFunctionException
 from moto.awslambda.utils import get_backend
 from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.stepfunctions.parser.asl.component.common.catch.catch_outcome import CatchOutcome
 from moto.stepfunctions.parser.asl.component.state.exec.execute_state import ExecutionState
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback import (  # noqa: E501
     StateTaskServiceCallback,
 )
+from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
@@ -51,6 +53,7 @@ _DEADLINE_S = 60.0
 # Whether moto finds a machine's definition valid. It takes long and depends on the text alone.
 _validate = staticmethod(cache(StepFunctionsParserBackend._validate_definition))
 _by_moto_parse = AmazonStateLanguageParser.parse
+_set_next_by_moto = CommonStateField._set_next
 
 
 @dataclass
@@ -193,6 +196,12 @@ class Engine:
         )
 
 
+def _set_next_unless_caught(state: CommonStateField, env: Any) -> None:  # noqa: ANN401 - moto's own
+    """Let a catcher lead back to its own state, as on AWS; moto would go on as after a success."""
+    if not env.stack or env.stack[-1] is not CatchOutcome.Caught:
+        _set_next_by_moto(state, env)
+
+
 def _retry_with_a_new_token(
     state: StateTaskServiceCallback,
     env: Any,  # noqa: ANN401 - moto's own
@@ -239,6 +248,7 @@ def engine() -> Iterator[Engine]:
             patch.setenv(name, "test")
         patch.setenv("AWS_DEFAULT_REGION", REGION)
         patch.setattr(StateTaskServiceCallback, "_handle_retry", _retry_with_a_new_token)
+        patch.setattr(CommonStateField, "_set_next", _set_next_unless_caught)
         patch.setattr(StepFunctionsParserBackend, "_validate_definition", _validate)
         patch.setattr(AmazonStateLanguageParser, "parse", staticmethod(_parse))
         with moto_aws(configuration):

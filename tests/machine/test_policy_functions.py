@@ -97,6 +97,8 @@ def test_an_override_and_a_branch_follow_a_functions_denial(
         "g1": "Succeeded policy-failed",
         "inner": "Succeeded",
     }
+    # One state: run_step evaluates the policy, and hands the gate on.
+    assert questions(engine)[:2] == [("run_step", None), ("open_gate", None)]
 
 
 def test_continue_on_error_lets_the_run_go_on_without_the_function(

@@ -31,7 +31,10 @@ class RecordedMachine:
 
     def input_of(self, run_id: str) -> dict[str, Any]:
         """Return the input for the run of that id."""
-        return self.execution_input | {"run": {"tenant": TENANT, "id": run_id}}
+        run = {"run": {"tenant": TENANT, "id": run_id}}
+        if "run" in self.execution_input:  # of release 0.1
+            return self.execution_input | run
+        return self.execution_input | {"place": self.execution_input["place"] | run}
 
 
 def recorded(release: str) -> list[Path]:

@@ -134,6 +134,37 @@ def content(api: Api, run_id: str, name: str) -> bytes:
     return httpx.get(answer.headers["Location"]).raise_for_status().content
 
 
+def test_a_policy_with_a_secret_is_overridden(operator: Api, approver: Api, secret: str) -> None:
+    """The function that reads the secret hands the gate on to the one that may resume it."""
+    gate = (
+        f'{{policy: strong, with: {{t: "{{{{ secrets.{secret} }}}}", n: MOST}}, '
+        "failureAction: requestOverride, override: {approval: owner}}"
+    )
+    run_id = operator.run(
+        pack(
+            f"""
+            - {{id: holds, gate: {{policy: {gate.replace("MOST", "99")}}}}}
+            - {{id: denied, gate: {{policy: {gate.replace("MOST", "1")}}}}}
+            - {{id: ship, run: {{uses: builtin:noop}}}}
+            """,
+            spec=f"""
+            secrets: [{{name: {secret}}}]
+            approvals: [{{id: owner}}]
+            policies:
+              - {{id: strong, version: "1", rules: [{{id: r, require: length(with.t) <= with.n}}]}}
+            """,
+        )
+    )
+
+    operator.wait(run_id, "waiting", "failed")
+    assert approver.decide(run_id, "owner", "approved").json()["resumed"] is True
+    state = operator.ended(run_id)
+
+    assert state["status"] == "succeeded"
+    found = statuses(state)
+    assert found == {"holds": "Succeeded", "denied": "Succeeded", "ship": "Succeeded"}
+
+
 def test_a_tenant_does_not_see_the_secret_of_another(operator: Api, secret: str) -> None:
     other = operator.as_("other-tenant-operator")
     uses = f'{{uses: builtin:noop, with: {{t: "{{{{ secrets.{secret} }}}}"}}}}'

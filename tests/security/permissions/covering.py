@@ -106,6 +106,13 @@ WORKING = pack(
       gate:
         policy:
           {{policy: window, failureAction: warn, with: {{token: "{{{{ secrets.token }}}}"}}}}
+    - id: overridable
+      gate:
+        policy:
+          policy: known
+          with: {{token: "{{{{ secrets.token }}}}"}}
+          failureAction: requestOverride
+          override: {{approval: nobody}}
     - {{id: ruled, gate: {{policy: {{policy: short, failureAction: warn}}}}}}
     - {{id: build, run: {{uses: builtin:build, with: {{files: {{a.txt: text}}}}}}}}
     - {{id: rebuild, run: {{uses: builtin:build, with: {{artifacts: [zip]}}}}}}
@@ -123,6 +130,7 @@ WORKING = pack(
     approvals: [{id: nobody}]
     policies:
       - {id: window, version: "1", uses: "lambda:window"}
+      - {id: known, version: "1", rules: [{id: r, require: with.token}]}
       - id: short
         version: "1"
         rules: [{id: r, require: "length(steps.count.outputs.text) == `1`", message: long}]

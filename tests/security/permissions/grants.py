@@ -86,6 +86,7 @@ def names_of(deployed: Mapping[str, str]) -> Names:
             "MachineRole.Arn": machine["roleArn"],
             "EvidenceKey.Arn": deployed["EVIDENCE_KEY_ARN"],
             "ApprovalTopic": deployed["APPROVAL_TOPIC_ARN"],
+            "OpenGateFunction.Alias": deployed["OPEN_GATE_FUNCTION"],
             "SettleRunFunction.Alias": deployed["SETTLE_RUN_FUNCTION"],
         }
     )

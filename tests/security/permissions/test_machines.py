@@ -82,7 +82,7 @@ def needs(machine: str) -> set[Need]:
 
 def needs_of(definition: dict[str, Any]) -> set[Need]:
     # Machines of 0.1 have the functions in their tasks.
-    functions = definition["States"][FRAME].get("Parameters", {}).get("functions", {})
+    functions = definition["States"][FRAME].get("Parameters", {}).get("arn", {})
     return {need for state in _states(definition) for need in _needs_of(state, functions)}
 
 
@@ -109,7 +109,7 @@ def _needs_of(state: dict[str, Any], functions: dict[str, str]) -> Iterator[Need
     parameters = state["Parameters"]
     match state["Resource"].removeprefix("arn:aws:states:::"):
         case "lambda:invoke" | "lambda:invoke.waitForTaskToken":
-            name = parameters.get("FunctionName.$", "").removeprefix("$.functions.")
+            name = parameters.get("FunctionName.$", "").removeprefix("$.arn.")
             function = functions[name] if name else parameters["FunctionName"]
             # The functions of recorded machines have moto's names: RunStep for RunStepFunction.
             yield Need("lambda:InvokeFunction", _BARE_NAME.sub(r"\g<0>Function", function))

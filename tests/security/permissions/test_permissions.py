@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tests.security.permissions.covering import Play
 
 _NAMED = (
+    "OpenGateFunction.Alias",
     "SettleRunFunction.Alias",
     "AWS::StackName",
     "ApprovalTopic",
@@ -96,6 +97,7 @@ def test_every_grant_names_a_resource_as_narrowly_as_its_kind_allows() -> None:
         ("<MachineRole.Arn>",),
         ("<EvidenceKey.Arn>",),
         ("<ApprovalTopic>",),
+        ("<OpenGateFunction.Alias>",),
         ("<SettleRunFunction.Alias>",),
         ("arn:aws:events::event-bus/<EventBus>",),
         ("arn:aws:states::stateMachine:<AWS::StackName>_*",),

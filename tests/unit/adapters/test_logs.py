@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 TRACE_ID = "1-5759e988-bd862e3fe1be46a994272793"
 ENVIRONMENT = {"_X_AMZN_TRACE_ID": f"Root={TRACE_ID};Parent=53995c3f42cd8ad8;Sampled=1"}
 STEP_EVENT = {
-    "run": {"tenant": "acme", "id": "run-7"},
+    "place": {"run": {"tenant": "acme", "id": "run-7"}, "path": "each[1]::"},
     "step": "deploy",
-    "place": {"path": "each[1]::"},
     "retry": 0,
 }
 IDS = {

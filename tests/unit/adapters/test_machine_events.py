@@ -12,8 +12,8 @@ OLD = {"tenant": "acme", "run": "run-7", "step": "ship", "path": "each[1]::"}
 
 
 def event(retries: int = 0, **place: object) -> dict[str, object]:
-    place = {"path": "each[1]::", **place}
-    return {"run": RUN, "place": place, "step": "ship", "retry": retries}
+    place = {"run": RUN, "path": "each[1]::", **place}
+    return {"place": place, "step": "ship", "retry": retries}
 
 
 @pytest.mark.parametrize("given", [event(), OLD])
@@ -67,6 +67,20 @@ def test_says_whether_a_failure_led_back_to_a_loop(
     assert machine_events.has_failed(given) is expected
 
 
-@pytest.mark.parametrize("given", [{"place": {"path": "each[1]::"}}, {"path": "each[1]::"}])
-def test_reads_the_prefix_of_a_child_execution(given: dict[str, object]) -> None:
+@pytest.mark.parametrize(
+    "given", [{"place": {"run": RUN, "path": "each[1]::"}}, {"run": RUN, "path": "each[1]::"}]
+)
+def test_reads_the_run_and_the_prefix_of_a_child_execution(given: dict[str, object]) -> None:
     assert machine_events.path_prefix(given) == "each[1]::"
+    assert machine_events.run_of(given) == ("acme", "run-7")
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_gate_that_is_handed_on_is_read_as_it_was(*, late: bool) -> None:
+    gate = StepReference("acme", "run-7", "ship", "each[1]::")
+
+    given = machine_events.gate_event(gate, "a-token", has_timed_out=late)
+
+    assert machine_events.step_reference(given) == gate
+    assert machine_events.has_timed_out(given) is late
+    assert given["token"] == "a-token"

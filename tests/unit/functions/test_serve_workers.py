@@ -37,8 +37,7 @@ def offered() -> MemoryWorld:
     """A world in which the machine of run-7 has offered the step `tests`."""
     world = a_world(MANIFEST)
     event = {
-        "run": {"tenant": TENANT, "id": "run-7"},
-        "place": {"path": ""},
+        "place": {"run": {"tenant": TENANT, "id": "run-7"}, "path": ""},
         "step": "tests",
         "token": TOKEN,
     }

@@ -84,8 +84,7 @@ class TestCreate:
         assert list(world.machines.definitions) == [run.machine]
         assert world.machines.started == {
             run.execution: {
-                "run": {"tenant": TENANT, "id": "run-7"},
-                "place": {"path": ""},
+                "place": {"run": {"tenant": TENANT, "id": "run-7"}, "path": ""},
                 "when": {},
                 "branch": {},
                 "items": {},

@@ -162,7 +162,8 @@ class TestItems:
 
 def turn(following: str, path: str) -> JsonObject:
     """Return where a loop goes on, as machines of this release and of earlier ones read it."""
-    return {"next": following, "more": following == "iteration", "path": path}
+    run = {"tenant": TENANT, "id": "run-7"}
+    return {"next": following, "more": following == "iteration", "run": run, "path": path}
 
 
 class TestTurn:
@@ -170,25 +171,13 @@ class TestTurn:
         return each('"[`1`, `2`, `3`]"', "loop", f'until: "{until}",')
 
     def test_begins_with_the_first_iteration(self) -> None:
-        assert ask(self.world(), Question.TURN, "each") == {
-            "next": "iteration",
-            "more": True,
-            "path": "each[0]::",
-        }
+        assert ask(self.world(), Question.TURN, "each") == turn("iteration", "each[0]::")
 
     def test_goes_on_until_the_condition_is_true(self) -> None:
         world = self.world()
 
-        assert ask(world, Question.TURN, "each", "each[0]::") == {
-            "next": "iteration",
-            "more": True,
-            "path": "each[1]::",
-        }
-        assert ask(world, Question.TURN, "each", "each[1]::") == {
-            "next": "end",
-            "more": False,
-            "path": "",
-        }
+        assert ask(world, Question.TURN, "each", "each[0]::") == turn("iteration", "each[1]::")
+        assert ask(world, Question.TURN, "each", "each[1]::") == turn("end", "")
 
         assert (last(world).id, last(world).metadata["value"]) == (
             "each#end",
@@ -199,11 +188,7 @@ class TestTurn:
     def test_ends_after_the_last_item(self) -> None:
         world = self.world(until="index == `9`")
 
-        assert ask(world, Question.TURN, "each", "each[2]::") == {
-            "next": "end",
-            "more": False,
-            "path": "",
-        }
+        assert ask(world, Question.TURN, "each", "each[2]::") == turn("end", "")
 
     def test_without_items_ends_at_once(self) -> None:
         world = each("{static: []}", "loop", 'until: "index == `1`",')

@@ -124,7 +124,7 @@ class TestALostWorker:
         assert failures(world) == [
             ("worker-lost", "its worker build-7 was lost: it has not reported for too long")
         ]
-        assert world.jobs.answers == [("token-1", "AttemptWorkerLostError")]
+        assert world.jobs.answers == [("token-1", "AttemptFailedError")]
 
     def test_beyond_the_time_limit_is_a_timeout(self) -> None:
         world = a_world(

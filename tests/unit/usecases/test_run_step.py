@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from taskrunner.errors import (
-    AttemptExecutorError,
     AttemptFailedError,
     ConflictError,
     NotFoundError,
@@ -358,14 +357,14 @@ class TestFailure:
 
         assert "nextAttemptAt" not in last_of_a_step(world).metadata
 
-    def test_is_raised_under_the_name_of_its_reason_when_the_pack_names_reasons(self) -> None:
+    def test_is_raised_with_its_reason_for_readers_of_the_machines_history(self) -> None:
         more = (
             ", retries: {maxAttempts: 3, backoffSeconds: 10, backoffRate: 6, on: [executor-error]}"
         )
         world = a_world(uses("builtin:fail", more=more))
 
         for pause in ("12:00:10.000Z", "12:01:00.000Z"):
-            with pytest.raises(AttemptExecutorError):
+            with pytest.raises(AttemptFailedError, match=r"ship failed \(executor-error\)"):
                 step(world, "ship")
             assert last_of_a_step(world).metadata["nextAttemptAt"] == f"2025-12-06T{pause}"
         with pytest.raises(StepFailedError):

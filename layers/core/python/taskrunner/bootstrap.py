@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.machine_inventory import StepFunctionsInventory
     from taskrunner.adapters.network import CheckedNetworks
     from taskrunner.adapters.notifications import SnsNotifications
+    from taskrunner.adapters.overrides import LambdaOverrides
     from taskrunner.adapters.plans import BucketPlans
     from taskrunner.adapters.pools import DynamoPools
     from taskrunner.adapters.principals import Principals
@@ -257,6 +258,14 @@ class AwsWorld:
         from taskrunner.adapters.settlements import LambdaSettlements  # noqa: PLC0415
 
         return LambdaSettlements(self._client("lambda"), self.environment["SETTLE_RUN_FUNCTION"])
+
+    @cached_property
+    def overrides(self) -> LambdaOverrides:
+        """See the port."""
+        from taskrunner.adapters.overrides import READ_TIMEOUT_S, LambdaOverrides  # noqa: PLC0415
+
+        client = self._client("lambda", read_timeout=READ_TIMEOUT_S)
+        return LambdaOverrides(client, self.environment["OPEN_GATE_FUNCTION"])
 
     @cached_property
     def machines(self) -> StepFunctionsMachines:

@@ -13,15 +13,6 @@
   - TryAgainError           AWS refused for now; Lambda's caller and the state machine retry it
   - StepsStillRunError      `finally` waits for steps beside a failure, which may still finish
   - AttemptFailedError      an attempt failed and another follows, when the pack says
-
-  The same, for packs that name the reasons of their retries:
-
-  - AttemptTimedOutError
-  - AttemptOutOfMemoryError
-  - AttemptEgressDeniedError
-  - AttemptExecutorError
-  - AttemptWorkerLostError
-
   - StepFailedError         a step failed and is not attempted again
   - ApprovalRejectedError   an approver rejected a gate; never retried
   - ApprovalExpiredError    a gate was not decided in time; never retried
@@ -35,7 +26,7 @@ tests/architecture checks that the two agree.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -164,44 +155,6 @@ class _FailedError(TaskRunnerError):
 
 class AttemptFailedError(_FailedError):
     """An attempt of a step failed, its end is in the journal, and another attempt follows."""
-
-
-class AttemptTimedOutError(_FailedError):
-    """The reason was `timeout`."""
-
-
-class AttemptOutOfMemoryError(_FailedError):
-    """The reason was `memory-exceeded`."""
-
-
-class AttemptEgressDeniedError(_FailedError):
-    """The reason was `egress-denied`."""
-
-
-class AttemptExecutorError(_FailedError):
-    """The reason was `executor-error`."""
-
-
-class AttemptWorkerLostError(_FailedError):
-    """The reason was `worker-lost`."""
-
-
-RetriedError: TypeAlias = (
-    AttemptFailedError
-    | AttemptTimedOutError
-    | AttemptOutOfMemoryError
-    | AttemptEgressDeniedError
-    | AttemptExecutorError
-    | AttemptWorkerLostError
-)
-# By the reason in the journal.
-ATTEMPT_ERRORS: Final[Mapping[str, type[RetriedError]]] = {
-    "timeout": AttemptTimedOutError,
-    "memory-exceeded": AttemptOutOfMemoryError,
-    "egress-denied": AttemptEgressDeniedError,
-    "executor-error": AttemptExecutorError,
-    "worker-lost": AttemptWorkerLostError,
-}
 
 
 class StepFailedError(_FailedError):

@@ -43,10 +43,10 @@ def test_the_condition_of_a_block_costs_a_choice_and_one_that_the_run_decides_a_
     assert events(block(f"when: run.id, parallel: {{steps: [{A}]}}")) - plain == TASK + STATE
 
 
-def test_a_gate_costs_waiting_twice_and_a_pass_because_it_expires_in_the_same_state() -> None:
+def test_a_gate_costs_waiting_twice_because_it_expires_in_the_same_state() -> None:
     gate = "- {id: g, gate: {approval: {id: r}}}"
 
-    assert events(f"{ONE}\n{gate}", APPROVALS) - events(ONE) == 14
+    assert events(f"{ONE}\n{gate}", APPROVALS) - events(ONE) == 12
 
 
 @pytest.mark.parametrize(
@@ -90,10 +90,20 @@ def test_a_policy_gate_costs_each_evaluation_and_what_may_follow() -> None:
         return events(f"- {{id: g, gate: {{policy: {{policy: p{more}}}}}}}", spec)
 
     abort = of("")
-    override = ", failureAction: requestOverride, override: {approval: r}"
     assert of(", retries: {count: 2}") - abort == 2 * (TASK + STATE + STATE)
-    assert of(override) - abort == 14
     assert of(f", failureAction: branch, branch: [{A}]") - abort == TASK + STATE
+
+
+def test_an_override_costs_its_gate_and_a_call_for_each_evaluation_and_for_a_slow_one() -> None:
+    spec = "policies: [{id: p, version: '1', uses: 'lambda:f'}]\n" + APPROVALS
+    gate = events("- {id: g, gate: {approval: {id: r}}}", APPROVALS)
+
+    def of(more: str) -> int:
+        override = "failureAction: requestOverride, override: {approval: r}"
+        return events(f"- {{id: g, gate: {{policy: {{policy: p, {override}{more}}}}}}}", spec)
+
+    assert of("") - gate == 4
+    assert of(", retries: {count: 2}") - of("") == 2 * 4
 
 
 def test_a_policy_by_function_costs_the_same_as_one_by_rules() -> None:

@@ -29,7 +29,10 @@ inputs:
   - {name: flag, type: boolean, default: true}
   - {name: list, type: array, default: []}
   - {name: most, type: integer, default: 3}
-policies: [{id: p, version: "1", rules: [{id: r, require: inputs.flag}]}]
+secrets: [{name: token}]
+policies:
+  - {id: p, version: "1", rules: [{id: r, require: inputs.flag}]}
+  - {id: by-function, version: "1", uses: "lambda:window"}
 approvals: [{id: a, expiresAfterSeconds: 31449600}]
 """
 WHEN = ["", "when: inputs.flag, ", "when: run.id, "]
@@ -45,6 +48,7 @@ ATTEMPTS = (
 )
 INNER = "INNER"
 NOOP = "run: {uses: builtin:noop}"
+RETRIED = f"continueOnError: true, {ATTEMPTS}, {NOOP}"
 
 
 def variants(template: str, *options: list[str]) -> Iterator[str]:
@@ -80,45 +84,46 @@ SINGLE = [
         "{}{}gate: {{policy: {{policy: p{}}}}}", WHEN, MAY_FAIL, ["", ", retries: {count: 9}"]
     ),
     *variants(
-        "{}{}gate: {{policy: {{policy: p, failureAction: requestOverride, override: "
+        "{}{}gate: {{policy: {{policy: {}{}, failureAction: requestOverride, override: "
         "{{approval: a}}}}}}",
         *(WHEN, MAY_FAIL),
+        ["p", "by-function", "p, with: {t: '{{ secrets.token }}'}"],
+        ["", ", retries: {count: 9, backoffSeconds: 3600}"],
     ),
 ]
 
 
-def a_pack(fields: str, count: int) -> str:
-    """Return a pack of so many steps, with those inside them, with ids of the usual length."""
-    inner = f"{{id: {'inner-NUMBER-':y<{ID_LENGTH + 3}}, {NOOP}}}"
+def a_pack(fields: str, count: int, inside: str = NOOP) -> str:
+    """Return a pack of so many steps, with those *inside* them, with ids of the usual length."""
+    inner = f"{{id: {'inner-NUMBER-':y<{ID_LENGTH + 3}}, {inside}}}"
     step = f"- {{id: {'step-NUMBER-':x<{ID_LENGTH + 3}}, {fields}}}".replace(INNER, inner)
     number_of_all = count // (2 if INNER in fields else 1)
     steps = (step.replace("NUMBER", f"{number:03}") for number in range(number_of_all))
     return pack("\n".join(steps), spec=SPEC)
 
 
-def machine(fields: str, count: int) -> tuple[Plan, JsonObject]:
+def machine(fields: str, count: int, inside: str = NOOP) -> tuple[Plan, JsonObject]:
     """Return plan and machine; some packs break the limit of history events."""
-    manifest = a_pack(fields, count)
+    return compiled(a_pack(fields, count, inside))
+
+
+def compiled(manifest: str) -> tuple[Plan, JsonObject]:
     plan = plan_pack(manifest, {})
     structure = make_structure(schema.parse(source.read(manifest)).pack)
     return plan, compile_plan(plan, distributed_maps(structure))
 
 
-def sent_bytes(fields: str, count: int) -> int:
-    """Return the bytes of the request that creates the machine of so many steps."""
-    return limits.sent_bytes(*machine(fields, count))
-
-
-def extrapolated(fields: str) -> int:
+def extrapolated(fields: str, inside: str = NOOP) -> int:
     """Return what a thousand steps take, from machines of few: all steps take the same.
 
     Only the numbers of gates and ends have more digits in a larger machine.
     """
     few, more = 4, 10
-    plan, definition = machine(fields, more)
+    plan, definition = machine(fields, more, inside)
     more_bytes = limits.sent_bytes(plan, definition)
+    few_bytes = limits.sent_bytes(*machine(fields, few, inside))
     numbered = len(re.findall(r" \d+\"", canonical_json.canonical_text(definition)))
-    a_step = (more_bytes - sent_bytes(fields, few)) / (more - few) + 2 * numbered / more
+    a_step = (more_bytes - few_bytes) / (more - few) + 2 * numbered / more
     return round(more_bytes + (STEPS - more) * a_step)
 
 
@@ -127,15 +132,66 @@ def test_a_thousand_steps_fit_with_every_combination_of_options(fields: str) -> 
     assert extrapolated(fields) <= limits.MAX_REQUEST_BYTES
 
 
+@pytest.mark.parametrize("fields", BLOCKS)
+def test_a_thousand_steps_fit_as_blocks_of_steps_with_all_numbers_of_retries(fields: str) -> None:
+    assert extrapolated(fields, RETRIED) <= limits.MAX_REQUEST_BYTES
+
+
+def nested_maps(levels: int, fields: str, count: int) -> str:
+    """Return a pack of so many steps: maps with outputs, directly in each other, around a run."""
+    step = f"id: {'leaf-NUMBER-':x<{ID_LENGTH + 3}}, {NOOP}"
+    for level in range(levels, 0, -1):
+        names = f"iterator: item{level}, index: index{level}, outputs: index{level}"
+        each = fields.replace("NAMES", names).replace(INNER, f"{{{step}}}")
+        step = f"id: {f'map{level}-NUMBER-':x<{ID_LENGTH + 3}}, {each}"
+    numbers = range(count // (levels + 1))
+    steps = (f"- {{{step}}}".replace("NUMBER", f"{number:03}") for number in numbers)
+    return pack("\n".join(steps), spec=SPEC)
+
+
+IN_EACH_OTHER = "map: {items: run.id, NAMES, step: INNER}"
+WITH_EVERY_OPTION = (
+    "when: run.id, continueOnError: true, map: {items: run.id, failFast: false, "
+    "maxParallel: '{{ inputs.most }}', NAMES, step: INNER}"
+)
+
+
+# As the limits in docs/language.md say. Each of these maps needs two calls, for its items and for
+# its outputs, and no other block follows that could ask one of them.
+@pytest.mark.parametrize(
+    ("levels", "fields", "count"),
+    [
+        (2, IN_EACH_OTHER, 999),
+        (2, WITH_EVERY_OPTION, 870),
+        (6, IN_EACH_OTHER, 790),
+        (6, WITH_EVERY_OPTION, 690),
+    ],
+)
+def test_as_many_maps_with_outputs_in_each_other_fit_as_the_limits_say(
+    levels: int, fields: str, count: int
+) -> None:
+    plan, definition = compiled(nested_maps(levels, fields, count))
+
+    counted = limits.sent_bytes(plan, definition)
+
+    share = counted / sum(1 for _ in plan.all_steps())
+    assert counted <= limits.MAX_REQUEST_BYTES < counted + 25 * share
+
+
 # The largest of each kind.
 ALL = "failFast: false, outputs: index, maxParallel: '{{ inputs.most }}', step: INNER"
 BODY = "maxIterations: 2, outputs: index, body: [INNER]"
+OVERRIDDEN = (
+    "{policy: by-function, retries: {count: 9, backoffSeconds: 3600}, "
+    "failureAction: requestOverride, override: {approval: a}}"
+)
 LARGEST = [
     f"when: inputs.flag, continueOnError: true, map: {{items: inputs.list, {ALL}}}",
     f"when: run.id, continueOnError: true, map: {{items: run.id, {ALL}}}",
     f"when: inputs.flag, continueOnError: true, loop: {{items: inputs.list, {BODY}}}",
     "when: run.id, continueOnError: true, parallel: {maxParallel: 9, steps: [INNER]}",
     "when: run.id, continueOnError: true, gate: {approval: {id: a}}",
+    f"when: run.id, continueOnError: true, gate: {{policy: {OVERRIDDEN}}}",
 ]
 
 

@@ -46,7 +46,7 @@ def test_states_have_the_ids_of_their_steps_in_the_order_of_the_pack() -> None:
     - {id: g, gate: {approval: {id: r}}}
     """
 
-    assert list(states(steps, APPROVALS)) == ["z", "a", "g", "Expire 1", "Steps done"]
+    assert list(states(steps, APPROVALS)) == ["z", "a", "g", "Steps done"]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_retries_a_step_as_often_as_the_pack_says_beside_the_platforms_retries(
     assert with_defaults(final, of_platform) == with_defaults(*PROTOTYPES["Run"]["Retry"][::2])
 
 
-def test_retries_with_the_packs_pauses_and_for_its_reasons_alone() -> None:
+def test_retries_with_the_packs_pauses_and_leaves_its_reasons_to_the_function() -> None:
     retries = (
         "{maxAttempts: 4, backoffSeconds: 2, backoffRate: 3, maxBackoffSeconds: 9, jitter: full, "
         "on: [timeout, executor-error]}"
@@ -75,7 +75,7 @@ def test_retries_with_the_packs_pauses_and_for_its_reasons_alone() -> None:
     state = states(f"- {{id: a, retries: {retries}, run: {{uses: builtin:noop}}}}")["a"]
 
     assert state["Retry"][1] == {
-        "ErrorEquals": ["AttemptFailedError", "AttemptTimedOutError", "AttemptExecutorError"],
+        "ErrorEquals": ["AttemptFailedError"],
         "IntervalSeconds": 2,
         "MaxAttempts": 3,
         "BackoffRate": 3,
@@ -157,9 +157,9 @@ def test_run_step_evaluates_the_policies_that_take_secrets_or_a_function(
     state = states(f"- {{id: g, gate: {{policy: {{policy: p, with: {parameters}}}}}}}", spec)["g"]
 
     assert state["Parameters"] == {
-        "FunctionName.$": f"$.functions.{function}",
+        "FunctionName.$": f"$.arn.{function}",
         "Payload": {
-            "run.$": "$.run", "place.$": "$.place", "step": "g", "ask": "policy",
+            "place.$": "$.place", "step": "g", "ask": "policy",
         },
     }  # fmt: skip
     assert state["ResultPath"] == "$.decision"
@@ -178,21 +178,23 @@ def test_a_gate_waits_as_long_as_its_approval_and_then_comes_back_to_itself() ->
 
     assert found["g"]["TimeoutSeconds"] == 120
     assert found["g"]["Catch"] == [
-        {"ErrorEquals": ["States.Timeout"], "ResultPath": "$.place.timeout", "Next": "Expire 1"}
+        {"ErrorEquals": ["States.Timeout"], "ResultPath": "$.place.timeout", "Next": "g"}
     ]
-    assert found["Expire 1"] == {"Type": "Pass", "Next": "g"}
     assert found["g"]["ResultPath"] == "$.place.timeout"
 
 
 def test_a_gate_that_may_fail_leads_on_after_rejection_and_expiry() -> None:
     found = states("- {id: g, continueOnError: true, gate: {approval: {id: r}}}", APPROVALS)
 
-    assert caught(found["g"]) == ["Expire 1", "Steps done"]
+    assert caught(found["g"]) == ["g", "Steps done"]
     # The next gate must not find the timeout of this one.
     assert {catcher["ResultPath"] for catcher in found["g"]["Catch"]} == {"$.place.timeout"}
 
 
-def test_one_state_evaluates_a_policy_by_rules_and_waits_for_its_override() -> None:
+@pytest.mark.parametrize(("policy", "function"), [(RULES, "gate"), (FUNCTION, "run")])
+def test_one_state_evaluates_a_policy_and_waits_for_its_override(
+    policy: str, function: str
+) -> None:
     steps = """
     - id: g
       gate:
@@ -203,25 +205,20 @@ def test_one_state_evaluates_a_policy_by_rules_and_waits_for_its_override() -> N
           override: {approval: r}
     """
 
-    by_rules = states(steps, f"{RULES}\n{APPROVALS}")
-    by_function = states(steps, f"{FUNCTION}\n{APPROVALS}")
+    found = states(steps, f"{policy}\n{APPROVALS}")
 
-    assert list(by_rules) == ["g", "Expire 1", "Steps done"]
-    assert by_rules["g"]["Retry"][1] == {
+    assert list(found) == ["g", "Steps done"]
+    assert found["g"]["Parameters"] == {
+        "FunctionName.$": f"$.arn.{function}",
+        "Payload": {"place.$": "$.place", "step": "g", "token.$": "$$.Task.Token"},
+    }
+    assert found["g"]["TimeoutSeconds"] == 120
+    assert found["g"]["Retry"][1] == {
         "ErrorEquals": ["AttemptFailedError"],
         "IntervalSeconds": 7,
         "BackoffRate": 1,
         "MaxAttempts": 2,
     }
-    assert list(by_function) == [
-        "g",
-        "Pause g",
-        "Override g",
-        "Expire 1",
-        "Verdict g",
-        "Steps done",
-    ]
-    assert len(by_function["Override g"]["Retry"]) == 2
 
 
 LOOP = """
@@ -363,6 +360,39 @@ def test_the_failure_of_the_block_before_leads_where_its_own_leads(
 
     within = found["outer"]["ItemProcessor"]["States"]
     assert caught(within["Items b"]) == leads_to
+
+
+def test_the_last_state_of_an_iteration_ends_it_without_output() -> None:
+    found = states(CHECKED % ("a", "false", "a"))
+
+    inside = found["a"]["ItemProcessor"]["States"]
+    assert list(inside) == ["in-a"]
+    assert (inside["in-a"]["End"], inside["in-a"]["OutputPath"]) == (True, None)
+    assert "Next" not in inside["in-a"]
+    assert "ResultPath" not in inside["in-a"]
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        """
+        id: b
+        continueOnError: true
+        run: {uses: builtin:noop}
+        """,
+        """
+        id: b
+        conditional: {branches: [{condition: run.id, steps: [{id: c, run: {uses: builtin:noop}}]}]}
+        """,
+    ],
+)
+def test_an_iteration_has_a_state_for_its_end_where_a_failure_or_a_choice_leads_to_it(
+    last: str,
+) -> None:
+    inside = indent(dedent(last), " " * 6)
+    found = states(f"- id: a\n  map:\n    items: run.id\n    step:{inside}")
+
+    assert found["a"]["ItemProcessor"]["States"]["Done 1"]["Type"] == "Succeed"
 
 
 def test_a_state_before_the_end_of_an_iteration_says_nothing_of_its_result() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from taskrunner.compiler.driver import compile_pack, plan_pack
 from taskrunner.compiler.machine.execution_input import execution_input
 from taskrunner.compiler.machine.frame import FRAME
+from taskrunner.model.flow import NO_BRANCH
 from tests.packs import pack
 
 HOSTS = "inputs: [{name: hosts, type: array, default: [a, b]}]"
@@ -50,8 +51,7 @@ def test_carries_everything_that_inputs_decide() -> None:
     plan = plan_pack(pack(EVERYTHING_DECIDED, spec=HOSTS), {})
 
     assert execution_input(plan, "acme", "run-1") == {
-        "run": {"tenant": "acme", "id": "run-1"},
-        "place": {"path": ""},
+        "place": {"run": {"tenant": "acme", "id": "run-1"}, "path": ""},
         "when": {"a": True, "c": True},
         "branch": {"choice": 0},
         "items": {"two": [0], "turns": [0, 1], "each": [0, 1]},
@@ -70,6 +70,30 @@ def test_carries_nothing_that_only_the_run_can_decide() -> None:
     first_input = execution_input(plan_pack(pack(steps), {}), "acme", "run-1")
 
     assert (first_input["when"], first_input["branch"], first_input["items"]) == ({}, {}, {})
+
+
+def test_a_skipped_block_has_no_items_and_a_skipped_conditional_no_branch() -> None:
+    steps = """
+    - id: each
+      when: "!(inputs.hosts)"
+      map: {items: inputs.hosts, step: {id: a, run: {uses: builtin:noop}}}
+    - id: turns
+      when: "!(inputs.hosts)"
+      loop: {items: {static: [1]}, body: [{id: b, run: {uses: builtin:noop}}]}
+    - id: lanes
+      when: "!(inputs.hosts)"
+      parallel: {maxParallel: 1, steps: [{id: c, run: {uses: builtin:noop}}]}
+    - id: choice
+      when: "!(inputs.hosts)"
+      conditional:
+        branches: [{condition: inputs.hosts, steps: [{id: d, run: {uses: builtin:noop}}]}]
+    """
+
+    given = execution_input(plan_pack(pack(steps, spec=HOSTS), {}), "acme", "run-1")
+
+    assert given["items"] == {"each": [], "turns": [], "lanes": []}
+    assert given["branch"] == {"choice": NO_BRANCH}
+    assert given["when"] == {}
 
 
 def test_carries_no_condition_that_a_function_decides() -> None:
@@ -92,7 +116,7 @@ def test_every_item_is_given_all_that_its_states_read() -> None:
 
     assert many["ItemProcessor"]["ProcessorConfig"]["Mode"] == "DISTRIBUTED"
     assert missing_in(many) == []
-    assert given_to(many) == {"run", "place", "functions", "when", "branch", "items", "maxParallel"}
+    assert given_to(many) == {"place", "arn", "when", "branch", "items", "maxParallel"}
 
 
 def given_to(state: dict[str, Any]) -> set[str]:

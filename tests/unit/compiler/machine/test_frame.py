@@ -59,7 +59,7 @@ def test_never_takes_an_authors_text_for_a_function(version: str) -> None:
     steps = bound["States"][frame.FRAME]
     assert bound["Comment"] == version
     assert steps["Branches"][0]["States"]["Comment"]["Type"] == "Task"
-    assert steps["Parameters"]["functions"]["run"] == FUNCTIONS["RunStepFunctionArn"]
+    assert steps["Parameters"]["arn"]["run"] == FUNCTIONS["RunStepFunctionArn"]
 
 
 @settings(max_examples=30)

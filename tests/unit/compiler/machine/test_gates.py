@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from taskrunner.compiler.driver import compile_pack
 from taskrunner.compiler.machine import frame, gates
-from taskrunner.model.plan import ApprovalGate, Loop, MapStep, Parallel
+from taskrunner.model.plan import Loop, MapStep, Parallel
 from tests import strategies
 from tests.golden import cases
 from tests.golden.cases import GOOD, Case
@@ -67,11 +67,14 @@ class Walk:
                 return passed
             if state["Type"] == "Fail":
                 raise UncaughtError
-            name, passed = self._leave(name, state, passed)
+            following, passed = self._leave(name, state, passed)
+            if following is None:
+                return passed
+            name = following
 
     def _leave(
         self, name: str, state: dict[str, Any], passed: frozenset[str]
-    ) -> tuple[str, frozenset[str]]:
+    ) -> tuple[str | None, frozenset[str]]:
         first, _, step_id = name.rpartition(" ")
         if state["Type"] == "Choice":
             target = self._chance.choice(
@@ -88,16 +91,14 @@ class Walk:
             return self._caught(state), passed
         if state.get("Catch") and self._chance.random() < 0.3:
             return self._caught(state), passed
-        return state["Next"], after | self._gate(first, step_id)
+        return state.get("Next"), after | self._gate(first, step_id)
 
     def _caught(self, state: dict[str, Any]) -> str:
         target: str = self._chance.choice(state["Catch"])["Next"]
         return target
 
     def _gate(self, first: str, step_id: str) -> frozenset[str]:
-        step = self._steps.get(step_id)
-        is_gate = first == "" or (first == "Expire" and isinstance(step, ApprovalGate))
-        return frozenset({step_id}) if is_gate else frozenset()
+        return frozenset() if first else frozenset({step_id})
 
     def _within(self, name: str, state: dict[str, Any], passed: frozenset[str]) -> frozenset[str]:
         after = passed
@@ -106,6 +107,8 @@ class Walk:
         if "ItemProcessor" not in state:
             return after
         inner, step = state["ItemProcessor"], self._steps[name]
+        if step.when is not None and self._chance.random() < 0.3:
+            return after
         if isinstance(step, Parallel):
             for rule in inner["States"][inner["StartAt"]]["Choices"]:
                 after |= self._scope(inner, passed, rule["Next"])
@@ -201,7 +204,8 @@ def test_refuses_a_machine_whose_branch_goes_on_after_its_gate_has_failed(
     definition = deepcopy(compiled.definition)
     both = definition["States"][frame.FRAME]["Branches"][0]["States"]["both"]
     states = (both["ItemProcessor"] if most else both["Branches"][0])["States"]
-    after = "left-2" if behind == "left-2" else states["left-2"]["Next"]
+    states["Left"] = {"Type": "Succeed"}
+    after = "left-2" if behind == "left-2" else "Left"
     states["review"]["Catch"] = [{"ErrorEquals": ["States.ALL"], "Next": after}]
 
     with pytest.raises(gates.BypassError, match=f"{behind} is reached though review failed"):
@@ -244,6 +248,31 @@ def test_the_gates_in_a_map_guard_what_is_behind_it_when_it_surely_has_items(
     found, _ = guarded(steps, f"{APPROVALS}\ninputs: [{{name: some, type: array}}]", {"some": []})
 
     assert found["agree"] == behind
+
+
+@pytest.mark.parametrize("when", ["inputs.some", "run.id"])
+@pytest.mark.parametrize(
+    "block",
+    [
+        "map: {{items: {{static: [1]}}, step: {}}}",
+        "parallel: {{maxParallel: 1, steps: [{}]}}",
+        "parallel: {{steps: [{}]}}",
+    ],
+)
+def test_the_gates_in_a_block_that_may_be_skipped_guard_nothing_behind_it(
+    block: str, when: str
+) -> None:
+    inside = block.format("{id: agree, gate: {approval: {id: a}}}")
+    steps = f"""
+        - {{id: each, when: {when}, {inside}}}
+        - {{id: ship, run: {{uses: builtin:noop}}}}
+        """
+
+    found, unguarded = guarded(
+        steps, f"{APPROVALS}\ninputs: [{{name: some, type: array}}]", {"some": []}
+    )
+
+    assert (found["agree"], unguarded) == ([], ["ship"])
 
 
 def test_no_gate_of_the_steps_guards_finally_and_one_of_its_own_guards_what_follows() -> None:

@@ -165,6 +165,16 @@ def test_the_check_detects(damage: str) -> None:
     assert any(message in problem for problem in graph.problems(definition, plan))
 
 
+def leave_early(_: dict[str, Any], states: dict[str, Any]) -> None:
+    states["Again turns"]["Choices"][1]["Next"] = "Left"
+    states["Left"] = {"Type": "Succeed"}
+
+
+def end_before_the_gate(_: dict[str, Any], states: dict[str, Any]) -> None:
+    del states["look"]["Next"]
+    states["look"]["End"] = True
+
+
 INNER_DAMAGE: dict[str, tuple[Callable[[Any, dict[str, Any]], object], str]] = {
     "a target in another scope": (rewire("b", Next="last"), "b leads to last, which does not"),
     "a name of another scope": (
@@ -192,20 +202,24 @@ INNER_DAMAGE: dict[str, tuple[Callable[[Any, dict[str, Any]], object], str]] = {
         "b is reached around the gate rules",
     ),
     "an iteration that ends without its gates": (
-        lambda _, states: states["Again turns"]["Choices"][1].update(Next="Done 1"),
-        "Done 1 is reached around the gate rules",
+        leave_early,
+        "Left is reached around the gate rules",
     ),
-    "a policy that leads around its override": (
-        rewire("rules", Next="b"),
-        "b is reached around the gate Override rules",
+    "an iteration that ends in a step before its gate": (
+        end_before_the_gate,
+        "look is reached around the gate rules",
+    ),
+    "an override that leads on after its rejection": (
+        rewire("rules", Catch=[{"ErrorEquals": ["ApprovalRejectedError"], "Next": "b"}]),
+        "b is reached though rules failed",
     ),
     "a gate inside that waits for ever": (
         lambda _, states: states["agree"].pop("TimeoutSeconds"),
         "agree: a Task without TimeoutSeconds",
     ),
     "a state inside out of reach": (
-        rewire("b", Next="b"),
-        "Done 1 is never reached",
+        lambda _, states: states.update(lost={"Type": "Succeed"}),
+        "lost is never reached",
     ),
 }
 

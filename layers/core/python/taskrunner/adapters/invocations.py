@@ -13,11 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 from taskrunner.adapters import logs
 from taskrunner.adapters.machine_events import step_reference
 from taskrunner.errors import (
-    AttemptEgressDeniedError,
-    AttemptExecutorError,
     AttemptFailedError,
-    AttemptOutOfMemoryError,
-    AttemptTimedOutError,
     StepFailedError,
     TaskRunnerError,
     TryAgainError,
@@ -91,14 +87,7 @@ def observed(
 def _log_expected(error: TaskRunnerError) -> None:
     name = type(error).__name__
     match error:
-        case (
-            StepFailedError()
-            | AttemptFailedError()
-            | AttemptTimedOutError()
-            | AttemptOutOfMemoryError()
-            | AttemptEgressDeniedError()
-            | AttemptExecutorError()
-        ):
+        case StepFailedError() | AttemptFailedError():
             attempt = {} if error.attempt is None else {"attempt": error.attempt}
             extra = {"error": name, "reason": error.reason, "cause": error.cause, **attempt}
             logs.logger.warning("the step failed", extra=extra)
@@ -128,10 +117,10 @@ def _root(header: str) -> str:
 
 def _of_event(event: Mapping[str, Any]) -> dict[str, object]:
     match event:
-        case {"run": {"tenant": _}, "step": _} | {"run": str(_), "step": _}:
+        case {"place": {"run": _}, "step": _} | {"run": str(_), "step": _}:
             reference = step_reference(event)
             return {"tenant": reference.tenant, "run": reference.run_id, "step": reference.path}
-        case {"tenant": tenant, "run": run}:
+        case {"place": {"run": {"tenant": tenant, "id": run}}} | {"tenant": tenant, "run": run}:
             return {"tenant": tenant, "run": run}
         case {"requestContext": {"requestId": request}, "pathParameters": path}:
             return {"trace": request, "run": (path or {}).get("runId")}

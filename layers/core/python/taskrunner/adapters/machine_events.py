@@ -1,7 +1,7 @@
 """The events that a pack's state machine calls functions with.
 
-* `run` is `{tenant, id}`, and `place` says where in the run the execution is: `path` is the prefix
-  of step paths, and `timeout` and `next` may be an error that led back to the state.
+* `place` says where the execution is: `run` is `{tenant, id}`, and `path` is the prefix of step
+  paths. Its `timeout` and `next` may be an error that led back to the state.
 * `step` is the step's id, and `retry` how often Step Functions has called run_step for the state
   before.
 * `ended` is the id of a block that has ended before the step, and is to be checked.
@@ -18,6 +18,8 @@ from taskrunner.model.run import StepReference
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from taskrunner.model.json_types import JsonObject
+
 # The `ask` of the state before `finally`.
 FINALLY: Final = "finally"
 _TIMEOUT: Final = "States.Timeout"
@@ -27,8 +29,24 @@ def step_reference(event: Mapping[str, Any]) -> StepReference:
     """Return the step that a machine has come to."""
     if "tenant" in event:
         return StepReference(event["tenant"], event["run"], event["step"], event["path"])
-    run = event["run"]
-    return StepReference(run["tenant"], run["id"], event["step"], event["place"]["path"])
+    place = event["place"]
+    tenant, run_id = run_of(event)
+    return StepReference(tenant, run_id, event["step"], place["path"])
+
+
+def run_of(event: Mapping[str, Any]) -> tuple[str, str]:
+    """Return tenant and id of the run of an event, or of the input of an execution."""
+    run = event["run"] if "run" in event else event["place"]["run"]
+    return run["tenant"], run["id"]
+
+
+def gate_event(gate: StepReference, token: str, *, has_timed_out: bool) -> JsonObject:
+    """Return the event by which a machine that waits with *token* comes to a gate."""
+    run = {"tenant": gate.tenant, "id": gate.run_id}
+    place: JsonObject = {"run": run, "path": gate.prefix}
+    if has_timed_out:
+        place["timeout"] = {"Error": _TIMEOUT}
+    return {"place": place, "step": gate.step_id, "token": token}
 
 
 def is_retry(event: Mapping[str, Any]) -> bool:

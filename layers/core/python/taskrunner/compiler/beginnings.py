@@ -1,8 +1,7 @@
 """The steps whose first state calls a function, and what this function decides beside the step.
 
-Such a function decides the step's `when` too, so these steps need no state for their condition. If
-it decides the items of a block, it also ends the block before this one, so that two blocks side by
-side share a state.
+Such a function decides the step's `when` too. If it decides the items of a block, it also ends the
+block before this one, so that two blocks side by side share a state.
 """
 
 from __future__ import annotations
@@ -36,7 +35,6 @@ def begins_with_call(step: Step) -> bool:
         case RunStep() | ApprovalGate() | PolicyGate():
             return True
         case Parallel():
-            # A Parallel always runs its lanes. A Map over no lanes runs nothing.
             return step.max_parallel is not None and _is_condition_open(step)
         case Loop() if step.takes_turns:
             return True
@@ -46,6 +44,15 @@ def begins_with_call(step: Step) -> bool:
             return step.taken is None or _is_condition_open(step)
         case _:
             assert_never(step)
+
+
+def needs_condition_state(step: Step) -> bool:
+    """Return whether a state of its own decides the `when` of *step*.
+
+    A Parallel always runs its lanes. Other steps begin with a call, or with what planning decided:
+    a skipped block has no items, and a skipped conditional has no branch.
+    """
+    return step.when is not None and isinstance(step, Parallel) and step.max_parallel is None
 
 
 def begins_with_items(step: Step) -> bool:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+# No conditional has a branch of this number, so it stands for a conditional that is skipped.
+NO_BRANCH: Final = -1
 
 
 class Question(StrEnum):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from taskrunner.ports.metrics import Metrics as Metrics
     from taskrunner.ports.network import Networks as Networks
     from taskrunner.ports.notifications import Notifications as Notifications
+    from taskrunner.ports.overrides import Overrides as Overrides
     from taskrunner.ports.page import Page as Page
     from taskrunner.ports.plans import Plans as Plans
     from taskrunner.ports.pools import Pools as Pools

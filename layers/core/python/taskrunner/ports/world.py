@@ -56,6 +56,8 @@ class World(Protocol):
     @property
     def notifications(self) -> ports.Notifications: ...  # noqa: D102
     @property
+    def overrides(self) -> ports.Overrides: ...  # noqa: D102
+    @property
     def events(self) -> ports.Events: ...  # noqa: D102
     @property
     def metrics(self) -> ports.Metrics: ...  # noqa: D102

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from taskrunner.errors import ATTEMPT_ERRORS, AttemptFailedError, StepFailedError
+from taskrunner.errors import AttemptFailedError, StepFailedError
 from taskrunner.model import timestamp
 from taskrunner.model.artifact import ArtifactStatus
 from taskrunner.model.artifact_names import own_name
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from taskrunner.errors import RetriedError
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.job import Job
     from taskrunner.model.journal import Entry
@@ -77,19 +76,19 @@ def record_end(  # noqa: PLR0913 - the parts of one record
 
 
 def error_of(
-    running: RunningStep, outcome: StepOutcome, failure: Failure | None = None
-) -> StepFailedError | RetriedError | None:
+    outcome: StepOutcome, failure: Failure | None = None
+) -> StepFailedError | AttemptFailedError | None:
     """Return the error by which the machine learns of a recorded *outcome*; None for a success.
 
-    *failure* is for the log of this function. Machines name the reasons only if their packs do. The
-    reason of a recorded outcome is not known here, and such machines take its error for any of
-    their reasons.
+    *failure* is for the log of this function, and for those who read the machine's history. The
+    reason of an outcome that was recorded before is not known here.
     """
     if outcome.status is not StepStatus.FAILED:
         return None
-    kind = StepFailedError if outcome.final else _retried_as(running, failure)
+    kind = StepFailedError if outcome.final else AttemptFailedError
+    reason = "" if failure is None else f" ({failure.reason})"
     return kind(
-        f"step {outcome.path} failed; the run's log says why",
+        f"step {outcome.path} failed{reason}; the run's log says why",
         reason=None if failure is None else failure.reason,
         cause=None if failure is None else failure.message,
         attempt=outcome.attempt,
@@ -100,12 +99,6 @@ def next_attempt_at(running: RunningStep, attempt: int, now: datetime) -> str:
     """Return when the attempt after *attempt* is made at the latest."""
     pause = timedelta(seconds=_run_step(running).retries.pause_s(attempt))
     return timestamp.to_text(now + pause)
-
-
-def _retried_as(running: RunningStep, failure: Failure | None) -> type[RetriedError]:
-    if failure is None or not _run_step(running).retries.on:
-        return AttemptFailedError
-    return ATTEMPT_ERRORS.get(failure.reason, AttemptFailedError)
 
 
 def _run_step(running: RunningStep) -> RunStep:

@@ -47,7 +47,7 @@ def answer(
 
     It may be repeated. *failure* is why the attempt failed, if this call knows it.
     """
-    error = error_of(running, outcome, failure)
+    error = error_of(outcome, failure)
     if error is not None and outcome.final:
         running.deliver(running.stopped_by_failure(running.now()))
     running.world.jobs.answer(job, error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, Literal, assert_never
+from typing import TYPE_CHECKING, Literal, assert_never
 
 from taskrunner import expressions
 from taskrunner.errors import StepFailedError
@@ -12,7 +12,7 @@ from taskrunner.expressions import ExpressionError
 from taskrunner.model import step_path
 from taskrunner.model.endings import can_outputs_fail
 from taskrunner.model.entries import flow_entries
-from taskrunner.model.flow import Question
+from taskrunner.model.flow import NO_BRANCH, Question
 from taskrunner.model.plan import MAX_ITERATIONS, Conditional, Loop, MapStep, Parallel
 from taskrunner.model.wording import kind_of
 from taskrunner.runtime.iteration_values import keep_value
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
     from taskrunner.ports import World
 
 
-# No conditional has a branch of this number.
-_NO_BRANCH: Final = -1
-
-
 def decide_flow(  # noqa: PLR0913 - an event has this many parts
     reference: StepReference,
     question: Question,
@@ -49,8 +45,8 @@ def decide_flow(  # noqa: PLR0913 - an event has this many parts
     * condition   whether the step is run: a boolean
     * branch      the number of a conditional's branch; the number of branches means `else`
     * items       the indexes of a map's or loop's items, or of a parallel's lanes, from 0
-    * turn        `{next, path}`: where a loop that takes turns goes on, to an iteration, its end or
-                  its failure, and the path prefix to go on with. *has_failed* says that an
+    * turn        `{next, run, path}`: where a loop that takes turns goes on, to an iteration, its
+                  end or its failure, and the place to go on with. *has_failed* says that an
                   iteration, or the question itself, has failed
     * result      null, at the end of a block whose outputs can be assembled, and of whose items
                   none has failed
@@ -84,7 +80,7 @@ def decide_flow(  # noqa: PLR0913 - an event has this many parts
         case Question.CONDITION:
             return {"value": not running.is_skipped()}
         case Question.BRANCH:
-            return {"value": _NO_BRANCH if running.is_skipped() else _branch(running)}
+            return {"value": NO_BRANCH if running.is_skipped() else _branch(running)}
         case Question.ITEMS:
             with _letting_it_fail(running):
                 return {"value": [] if running.is_skipped() else _indexes(running)}
@@ -208,10 +204,10 @@ def _turn(running: RunningStep, iteration: int | None) -> JsonObject:
     loop = running.step
     assert isinstance(loop, Loop)  # noqa: S101 - the compiler asks no other
     if iteration is None and running.is_skipped():
-        return _turn_to("end", running.prefix)
+        return _turn_to("end", running)
     iterations = 0 if iteration is None else iteration + 1
     if _has_ended(running, loop):
-        return _turn_to("end", running.prefix)
+        return _turn_to("end", running)
     if iteration is not None and loop.keeps_values:
         keep_value(running, loop, iteration)
     is_done = iterations >= len(_items(running))
@@ -220,12 +216,13 @@ def _turn(running: RunningStep, iteration: int | None) -> JsonObject:
         until = running.evaluate(loop.until, inside, iterations=iterations, now=running.now())
         is_done = expressions.truth(until)
     if not is_done:
-        return _turn_to("iteration", step_path.iteration_prefix(running.path, iterations))
+        inside = step_path.iteration_prefix(running.path, iterations)
+        return _turn_to("iteration", replace(running, prefix=inside))
     running.check_items(iterations=iterations)
     running.check_outputs(iterations=iterations)
     entry = flow_entries.loop_ended(running.path, iterations, running.now())
     running.keep(iteration_count_path(running.path), iterations, entry)
-    return _turn_to("end", running.prefix)
+    return _turn_to("end", running)
 
 
 def _has_ended(running: RunningStep, loop: Loop) -> bool:
@@ -237,8 +234,14 @@ def _has_ended(running: RunningStep, loop: Loop) -> bool:
 
 def _failed_turn(running: RunningStep) -> JsonObject:
     """Return where a failed loop goes on; one that may fail just ends."""
-    return _turn_to("end" if running.step.continue_on_error else "failure", running.prefix)
+    return _turn_to("end" if running.step.continue_on_error else "failure", running)
 
 
-def _turn_to(following: Literal["iteration", "end", "failure"], prefix: str) -> JsonObject:
-    return {"next": following, "more": following == "iteration", "path": prefix}
+def _turn_to(following: Literal["iteration", "end", "failure"], running: RunningStep) -> JsonObject:
+    run = running.snapshot.run
+    return {
+        "next": following,
+        "more": following == "iteration",
+        "run": {"tenant": run.tenant, "id": run.run_id},
+        "path": running.prefix,
+    }

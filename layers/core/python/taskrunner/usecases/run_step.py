@@ -130,7 +130,7 @@ def _answer(
     running: RunningStep, outcome: StepOutcome, failure: Failure | None = None
 ) -> JsonObject:
     """Answer the machine with a recorded outcome; *failure* is for the log of this function."""
-    error = error_of(running, outcome, failure)
+    error = error_of(outcome, failure)
     if error is None:
         return {"status": outcome.status.value, "attempt": outcome.attempt}
     if outcome.final:

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, assert_never
 
-from taskrunner.compiler.beginnings import begins_with_call, ended_by_the_next
+from taskrunner.compiler.beginnings import (
+    begins_with_call,
+    ended_by_the_next,
+    needs_condition_state,
+)
 from taskrunner.model.endings import is_checked_at_its_end
 from taskrunner.model.machine_call import has_job
 from taskrunner.model.plan import (
@@ -59,7 +63,9 @@ PLATFORM_RETRIES: Final = 28  # of each task, as statemachine/pack_run.asl.yaml 
 STEPS_STILL_RUN_RETRIES: Final = 40  # of the Task before `finally`, as written there
 _TOKEN_TASK: Final = WorstCase(events=6, transitions=1, invocations=1)
 _TOKEN_RETRY: Final = WorstCase(events=4, transitions=1, invocations=1)
-_WAITING_GATE: Final = _TOKEN_TASK.times(2) + _STATE  # its timeout leads back to it by a Pass
+_WAITING_GATE: Final = _TOKEN_TASK.times(2)  # its timeout leads back to it
+# run_step hands a gate on to open_gate, after a slow policy in a call of its own.
+_HANDED_ON: Final = _TOKEN_RETRY + WorstCase(invocations=2)
 _BLOCK: Final = WorstCase(events=4, transitions=1)  # a Parallel, or a Map without its iterations
 _ITERATION: Final = WorstCase(events=2)
 # Started and succeeded; the frame's Parallel; settling; the outcome.
@@ -143,19 +149,18 @@ def iterations(step: Iterated) -> int:
 
 
 def _condition(step: Step) -> WorstCase:
-    if step.when is None or begins_with_call(step):
+    if not needs_condition_state(step):
         return WorstCase()
     return _STATE if step.enabled is not None else _TASK + _STATE
 
 
 def _policy(step: PolicyGate, distributed: Collection[str]) -> WorstCase:
-    # One state evaluates a policy and waits for its override, unless the policy is privileged. Its
-    # cost is counted for both.
     attempts = step.retries.max_attempts
     evaluations = (_TASK + _STATE).times(attempts) + _STATE.times(attempts - 1)
     match step.failure_action:
         case FailureAction.REQUEST_OVERRIDE:
-            return evaluations + _WAITING_GATE
+            # One state. Not every policy is handed on, but it is counted for all.
+            return _TOKEN_RETRY.times(attempts - 1) + _HANDED_ON + _WAITING_GATE
         case FailureAction.BRANCH:
             return evaluations + chain_history(step.branch, distributed)
         case FailureAction.ABORT | FailureAction.WARN:

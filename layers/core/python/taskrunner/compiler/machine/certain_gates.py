@@ -2,14 +2,16 @@
 
 The machine is read as Step Functions reads it, not as emit meant it. The question for each state is
 what holds on *every* way that leads there; compilers call this a must-analysis. A way gains a gate
-where it leaves the gate by its `Next`. Where ways meet, only what all of them have is kept.
+where it leaves the gate by its `Next`, or ends in it. Where ways meet, only what all of them have
+is kept.
 
 * Leaving a gate by a Catch does not count as passing it, only as meeting it. Where the pack lets
   the run go on after a failure, meeting the gate is all that can be asked.
-* The function of a gate decides the gate's `when` too. A gate that is skipped counts as passed.
-* The Choice after a policy's verdict may lead to where its override leads, and nowhere else.
+* The function of a gate decides the gate's `when` too, and evaluates the policy of an override. A
+  gate that is skipped, or whose policy holds, counts as passed.
 * A Parallel runs all of its branches, so what is certain at the end of any of them is certain after
-  it. A Map adds nothing, because it may have no items, unless planning knows its items.
+  it. A Map adds nothing, because it may have no items: planning may not know them, and a skipped
+  block has none.
 """
 
 from __future__ import annotations
@@ -19,33 +21,19 @@ from functools import reduce
 from operator import and_, or_
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from taskrunner.compiler.privileged import is_privileged
-from taskrunner.model.plan import ApprovalGate, Loop, MapStep, PolicyGate
-from taskrunner.values import dataclass
+from taskrunner.model.plan import ApprovalGate, Loop, MapStep, Parallel, PolicyGate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from taskrunner.model.json_types import JsonObject
-    from taskrunner.model.plan import Gate, Plan
+    from taskrunner.model.plan import Gate, Plan, Step
 
 Bits: TypeAlias = int  # a set of gates, with two bits for each: that it was passed, and met
 _Certain: TypeAlias = "tuple[dict[str, Bits], Bits]"  # in each state, and at the end of all
 
 _TERMINAL: Final = frozenset({"Succeed"})
-
-
-@dataclass(frozen=True, slots=True)
-class GateState:
-    """A state that is a gate.
-
-    *bypasses* are the Choices that may lead to *follower*, where the gate itself leads.
-    """
-
-    name: str
-    step: Gate
-    bypasses: frozenset[str]
-    follower: str | None
+_END: Final = ("", "End")  # leads nowhere, as an edge
 
 
 class CertainGates:
@@ -54,16 +42,15 @@ class CertainGates:
     def __init__(self, machine: JsonObject, plan: Plan) -> None:
         self._plan = plan
         self.states = dict(_all_states(machine))
-        self.gates = list(self._gate_states())
-        self._passed = {gate.name: 1 << 2 * number for number, gate in enumerate(self.gates)}
+        self.gates: list[Gate] = [
+            step for step in plan.all_steps() if isinstance(step, ApprovalGate | PolicyGate)
+        ]
+        self._passed = {gate.id: 1 << 2 * number for number, gate in enumerate(self.gates)}
         self._gained: dict[tuple[str, str, str], Bits] = defaultdict(int)
         for gate in self.gates:
-            self._mark_edges(gate)
-        self._with_items = {
-            step.id
-            for step in plan.all_steps()
-            if isinstance(step, MapStep | Loop) and step.items.values
-        }
+            self._mark_edges(gate.id)
+        self._runs_inside = {step.id for step in plan.all_steps() if _runs_inside(step)}
+        self._exits: dict[str, Bits] = {}
         self._certain, _ = self._analyse(machine)
 
     def passed(self, name: str) -> Bits:
@@ -77,6 +64,10 @@ class CertainGates:
     def certain(self, name: str) -> Bits:
         """Return the gates that an execution has passed and met when it comes to a state."""
         return self._certain.get(name, 0)
+
+    def certain_at_end(self, name: str) -> Bits:
+        """Return the gates that are certain when a branch or an iteration ends in a state."""
+        return self._after(name, self.certain(name))
 
     def is_reached(self, name: str) -> bool:
         """Return whether any way leads to a state."""
@@ -98,31 +89,18 @@ class CertainGates:
             if step.id != gate and self.certain(step.id) & bit:
                 yield step.id
 
-    def _gate_states(self) -> Iterator[GateState]:
-        for step in self._plan.all_steps():
-            if not isinstance(step, ApprovalGate | PolicyGate):
-                continue
-            verdict = self.states.get(f"Verdict {step.id}")
-            state = self.states.get(step.id, {})
-            follower = state.get("Next") if verdict is None else verdict.get("Default")
-            yield GateState(step.id, step, frozenset(), follower)
-            if isinstance(step, PolicyGate) and _has_override_state(step, self._plan):
-                bypasses = frozenset({f"Verdict {step.id}"})
-                yield GateState(f"Override {step.id}", step, bypasses, follower)
-
-    def _mark_edges(self, gate: GateState) -> None:
+    def _mark_edges(self, gate: str) -> None:
         """Note on which edges a way gains *gate*.
 
         An edge has a kind, because two edges may lead from one state to the same other.
         """
-        met = self.met(gate.name)
-        both = self.passed(gate.name) | met
-        for target, kind in _edges(self.states.get(gate.name, {})):
-            self._gained[gate.name, target, kind] |= both if kind == "Next" else met
-        for choice in gate.bypasses:
-            self._gained[choice, str(gate.follower), "Default"] |= both
-            if gate.step.continue_on_error:
-                self._gained[choice, str(gate.follower), "Catch"] |= met
+        met = self.met(gate)
+        both = self.passed(gate) | met
+        state = self.states.get(gate, {})
+        for target, kind in _edges(state):
+            self._gained[gate, target, kind] |= both if kind == "Next" else met
+        if state.get("End"):
+            self._gained[(gate, *_END)] = both
 
     def _analyse(self, scope: JsonObject) -> _Certain:
         """Return what is certain in each state of *scope*, inner ones included, and at its ends."""
@@ -152,7 +130,7 @@ class CertainGates:
                     before = certain.get(target)
                     certain[target] = after if before is None else before & after
                     changed = changed or certain[target] != before
-        ends = [certain[name] for name in order if _is_end(states[name])]
+        ends = [self._after(name, certain[name]) for name in order if _is_end(states[name])]
         for name in order:
             certain |= {state: bits | certain[name] for state, bits in inner[name][0].items()}
         return certain, reduce(and_, ends) if ends else 0
@@ -166,20 +144,32 @@ class CertainGates:
             inner = self._analyse_blocks(scope)
             in_states, at_ends = self._analyse_from(scope["StartAt"], scope["States"], inner)
             certain |= in_states
-            if "Branches" in state or name in self._with_items:
-                exits.append(at_ends)
-            else:
-                # The lanes of a parallel that limits how many run at a time: all of them run.
-                lanes = [rule for rule in _choices(scope) if rule.get("Variable") == "$.lane"]
+            if "Branches" not in state and name not in self._runs_inside:
+                continue
+            lanes = [rule for rule in _choices(scope) if rule.get("Variable") == "$.lane"]
+            if lanes:  # of a parallel that limits how many run at a time: all of them run
                 exits += [
                     self._analyse_from(rule["Next"], scope["States"], inner)[1] for rule in lanes
                 ]
-        return certain, reduce(or_, exits, 0)
+            else:
+                exits.append(at_ends)
+        self._exits[name] = reduce(or_, exits, 0)
+        return certain, self._exits[name]
+
+    def _after(self, name: str, before: Bits) -> Bits:
+        """Return what is certain after the state *name*, which ends a branch or an iteration."""
+        return before | self._gained.get((name, *_END), 0) | self._exits.get(name, 0)
 
 
-def _has_override_state(step: PolicyGate, plan: Plan) -> bool:
-    """Return whether the override of *step* is a state of its own, after that of the policy."""
-    return step.override is not None and is_privileged(step, plan)
+def _runs_inside(step: Step) -> bool:
+    """Return whether a block certainly runs what it holds, when an execution comes to it."""
+    match step:
+        case Parallel():
+            return step.when is None
+        case MapStep() | Loop():
+            return step.when is None and bool(step.items.values)
+        case _:
+            return False
 
 
 def _all_states(machine: JsonObject) -> Iterator[tuple[str, JsonObject]]:

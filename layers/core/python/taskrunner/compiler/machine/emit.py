@@ -6,12 +6,11 @@ How each kind is wired:
 
 * run           one Task; one that waits for its token, if a worker or a machine of others runs
                 the step
-* gate.approval one Task; its timeout leads back to it by the Pass `Expire <number>`, and open_gate
-                then expires the gate
+* gate.approval one Task; its timeout leads back to it, and open_gate then expires the gate
 * gate.policy   Task `<id>` asks for a verdict, and Choice `Verdict <id>` follows it: on, to
-                `Pause <id>` and again, to the gate `Override <id>`, or into its branch. run_step is
-                asked when the gate takes secrets or a function, else decide_flow; but a gate with
-                an override is one Task, if open_gate may evaluate its policy
+                `Pause <id>` and again, or into its branch. run_step is asked when the gate takes
+                secrets or a function, else decide_flow. A gate with an override is one Task like
+                gate.approval: run_step or open_gate evaluates the policy, and open_gate waits
 * parallel      Parallel; with maxParallel a Map over lane numbers with a Choice inside
 * map, loop     Map over indexes, Distributed when the plan needs it; `Items <id>` asks for the
                 indexes when planning does not know them; a loop runs one at a time, and
@@ -28,8 +27,9 @@ How each kind is wired:
 * finally       Parallel `Steps before` holds the other steps; whether they succeed or fail, Task
                 `Steps ended` follows, and then the steps of `finally`. Choice `Where to begin`
                 leads to the Task at once in an execution that runs `finally` alone
-* when          the function of the step's first state decides it (see beginnings). Without such a
-                function Choice `When <id>`; or Task `When <id>` asks, and `Whether <id>` follows
+* when          the function of the step's first state decides it, or what an execution is given
+                for the step (see beginnings). A Parallel needs Choice `When <id>`; or Task
+                `When <id>` asks, and `Whether <id>` follows
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ from taskrunner.compiler.beginnings import (
     begins_with_call,
     begins_with_items,
     ended_by_the_next,
+    needs_condition_state,
 )
 from taskrunner.compiler.machine.execution_input import takes_limit
 from taskrunner.compiler.machine.frame import (
@@ -63,13 +64,14 @@ from taskrunner.compiler.machine.states import (
     clone,
     done,
     drop_results_before,
+    end_in_place_of,
     limit,
     map_over,
     name_steps,
+    only_tasks_lead_to,
     wired,
 )
 from taskrunner.compiler.privileged import is_privileged
-from taskrunner.errors import ATTEMPT_ERRORS, AttemptFailedError
 from taskrunner.model.endings import is_checked_at_its_end
 from taskrunner.model.job import pool_of
 from taskrunner.model.machine_call import machine_of
@@ -92,11 +94,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from taskrunner.model.json_types import JsonObject
-    from taskrunner.model.plan import Iterated
+    from taskrunner.model.plan import Gate, Iterated
 
 
 _NO_RETRIES: Final = Retries()
 _ATTEMPT: Final = "Run"
+_POLICY_CALL: Final = "Policy call"
 _WORKER_JOB: Final = "Worker job"
 _MACHINE_CALL: Final = "Machine call"
 # The prototypes whose functions only machines of packs with such steps have, by their short names.
@@ -118,7 +121,7 @@ def emit(plan: Plan, distributed: Collection[str]) -> JsonObject:
         settle["Parameters"]["Payload"]["execution.$"] = "$$.Execution.Name"
     else:
         start, states = _entry(plan.steps[0]), emitter.chain(plan.steps, Exits(DONE, None))
-    functions = definition["States"][FRAME]["Parameters"]["functions"]
+    functions = definition["States"][FRAME]["Parameters"]["arn"]
     used = {_prototype(step) for step in plan.all_steps() if isinstance(step, RunStep)}
     for prototype, name in _JOB_FUNCTIONS.items():
         if prototype in used:
@@ -133,12 +136,7 @@ def emit(plan: Plan, distributed: Collection[str]) -> JsonObject:
 
 def _entry(step: Step) -> str:
     """Return the state in which *step* begins."""
-    return f"When {step.id}" if _has_condition(step) else _begin(step)
-
-
-def _has_condition(step: Step) -> bool:
-    """Return whether a state decides the `when` of *step*, instead of a function in its states."""
-    return step.when is not None and not begins_with_call(step)
+    return f"When {step.id}" if needs_condition_state(step) else _begin(step)
 
 
 def _begin(step: Step) -> str:
@@ -152,7 +150,6 @@ class _Emitter:
     def __init__(self, plan: Plan, distributed: Collection[str]) -> None:
         self._plan = plan
         self._distributed = distributed
-        self._gate_numbers = count(1)
         self._end_numbers = count(1)
         # The blocks that the `Items` of the next step ends.
         self._ended_later: set[str] = set()
@@ -189,15 +186,22 @@ class _Emitter:
         return f"Done {next(self._end_numbers)}"
 
     def _scope(self, steps: Sequence[Step], block: Step) -> JsonObject:
-        """Emit a branch or iteration of *block*, with an end of its own where failures may go."""
+        """Emit a branch or iteration of *block*.
+
+        It ends in its last state, or where failures and Choices lead to its end, in a state for it.
+        """
         end = self._end_name()
         on_failure = None if block.stops_at_failure else end
         states = self.chain(steps, Exits(end, on_failure))
-        drop_results_before(end, states)
-        return {"StartAt": _entry(steps[0]), "States": states | {end: done()}}
+        if only_tasks_lead_to(end, states):
+            end_in_place_of(end, states)
+        else:
+            drop_results_before(end, states)
+            states[end] = done()
+        return {"StartAt": _entry(steps[0]), "States": states}
 
     def _condition(self, step: Step, exits: Exits) -> JsonObject:
-        if not _has_condition(step):
+        if not needs_condition_state(step):
             return {}
         name = f"When {step.id}"
         if step.enabled is None:
@@ -216,7 +220,7 @@ class _Emitter:
             case RunStep():
                 return {step.id: _run(step, exits)}
             case ApprovalGate():
-                return self._approval(step.id, step.approval_id, exits)
+                return {step.id: self._approval(step, step.approval_id, exits)}
             case PolicyGate():
                 return self._policy(step, exits)
             case Parallel():
@@ -231,28 +235,23 @@ class _Emitter:
                 assert_never(step)
 
     def _approval(
-        self,
-        name: str,
-        approval_id: str,
-        exits: Exits,
-        retries: Retries = _NO_RETRIES,
+        self, step: Gate, approval_id: str, exits: Exits, retries: Retries = _NO_RETRIES
     ) -> JsonObject:
-        """Emit the state *name*, which waits for an approval; *retries* are those of its policy."""
+        """Return the state that waits for an approval; *retries* are those of a policy before."""
         gate = wired(clone("Approval gate"), exits)
         gate["TimeoutSeconds"] = self._plan.approval(approval_id).expires_after_s
-        expire = f"Expire {next(self._gate_numbers)}"
-        gate["Catch"][0]["Next"] = expire
+        gate["Catch"][0]["Next"] = step.id
         _set_retries(gate, retries)
-        return {name: gate, expire: clone("Expire gate") | {"Next": name}}
+        return gate
 
     def _policy(self, step: PolicyGate, exits: Exits) -> JsonObject:
-        is_call = is_privileged(step, self._plan)
-        if step.override is not None and not is_call:
-            return self._approval(step.id, step.override, exits, step.retries)
-        verdict, pause, override = (
-            f"{word} {step.id}" for word in ("Verdict", "Pause", "Override")
-        )
-        prototype = "Policy call" if is_call else "Decide"
+        prototype = _POLICY_CALL if is_privileged(step, self._plan) else "Decide"
+        if step.override is not None:
+            gate = self._approval(step, step.override, exits, step.retries)
+            if prototype == _POLICY_CALL:
+                gate["Parameters"] |= _function_of(_POLICY_CALL)
+            return {step.id: gate}
+        verdict, pause = f"Verdict {step.id}", f"Pause {step.id}"
         states = {step.id: ask("policy", exits.followed_by(verdict), prototype)}
         targets: dict[str, str] = {}
         if step.retries.max_attempts > 1:
@@ -261,9 +260,6 @@ class _Emitter:
                 "Seconds": step.retries.first_pause_s,
                 "Next": step.id,
             }
-        if step.override is not None:
-            targets["override"] = override
-            states |= self._approval(override, step.override, exits)
         if step.failure_action is FailureAction.BRANCH:
             targets["branch"] = _entry(step.branch[0])
             states |= self.chain(step.branch, exits)
@@ -283,10 +279,8 @@ class _Emitter:
     def _limited(self, step: Parallel, exits: Exits) -> JsonObject:
         """Emit a Map over lane numbers: a Parallel cannot limit how many run at a time."""
         state = map_over(step, "Map", children(step))
-        state["ItemSelector"] |= {
-            "place": {"path.$": "$.place.path"},
-            "lane.$": "$$.Map.Item.Value",
-        }
+        del state["ItemSelector"]["place"]
+        state["ItemSelector"] |= {"place.$": "$.place", "lane.$": "$$.Map.Item.Value"}
         limit(state, step)
         end, lane = self._end_name(), f"Lane {step.id}"
         lane_exits = Exits(end, end if step.continue_on_error else None)
@@ -378,9 +372,14 @@ def _run(step: RunStep, exits: Exits) -> JsonObject:
     state = wired(clone(prototype), exits)
     if prototype in _JOB_FUNCTIONS:
         del state["Parameters"]["FunctionName"]
-        state["Parameters"]["FunctionName.$"] = f"$.functions.{_JOB_FUNCTIONS[prototype]}"
+        state["Parameters"]["FunctionName.$"] = f"$.arn.{_JOB_FUNCTIONS[prototype]}"
     _set_retries(state, step.retries)
     return state
+
+
+def _function_of(prototype: str) -> JsonObject:
+    """Return the parameter that names the function of a prototype."""
+    return {"FunctionName.$": clone(prototype)["Parameters"]["FunctionName.$"]}
 
 
 def _prototype(step: RunStep) -> str:
@@ -398,7 +397,7 @@ def _set_retries(state: JsonObject, retries: Retries) -> None:
 
 
 def _retrier(retries: Retries) -> JsonObject:
-    """Return what the pack says of a retrier."""
+    """Return what the pack says of a retrier. The step's function knows its reasons (`on`)."""
     first_s, most_s = retries.first_pause_s, retries.max_backoff_s
     fields: JsonObject = {"IntervalSeconds": first_s, "MaxAttempts": retries.max_attempts - 1}
     if retries.backoff_rate != 1 and first_s != most_s:
@@ -407,7 +406,4 @@ def _retrier(retries: Retries) -> JsonObject:
             fields["MaxDelaySeconds"] = most_s
     if retries.jitter is not Jitter.NONE:
         fields["JitterStrategy"] = "FULL"
-    if retries.on:
-        names = [AttemptFailedError.__name__, *(ATTEMPT_ERRORS[on].__name__ for on in retries.on)]
-        fields["ErrorEquals"] = names
     return fields

@@ -1,17 +1,19 @@
 """The input of an execution: which run it is, and what planning decided for it.
 
 A machine depends on the pack's structure alone, so that all runs of a pack share it. The decisions
-that inputs make travel here, as far as states read them: the `when` of blocks by step, the `branch`
-of conditionals, the `items` of maps as indexes, and the `maxParallel` of blocks that take it from
-inputs. Functions look up everything else in the run's
-records. `place` says where in the run the execution is: its `path` is the prefix of step paths.
+that inputs make travel here, as far as states read them: the `when` of parallels by step, the
+`branch` of conditionals, the `items` of maps as indexes, and the `maxParallel` of blocks that take
+it from inputs. A skipped block has no items, and a skipped conditional no branch. Functions look up
+everything else in the run's records. `place` says where the execution is: in which `run`, and by
+`path`, the prefix of step paths, where in it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeGuard
 
-from taskrunner.compiler.beginnings import begins_with_call
+from taskrunner.compiler.beginnings import begins_with_call, needs_condition_state
+from taskrunner.model.flow import NO_BRANCH
 from taskrunner.model.plan import Conditional, Loop, MapStep, Parallel
 
 if TYPE_CHECKING:
@@ -38,11 +40,10 @@ def execution_input(
     sizes = ((step, _map_size(step)) for step in steps)
     limits = {step.id: step.max_parallel for step in steps if takes_limit(step)}
     return {
-        "run": {"tenant": tenant, "id": run_id},
-        "place": {"path": ""},
+        "place": {"run": {"tenant": tenant, "id": run_id}, "path": ""},
         "when": {step.id: step.enabled for step in steps if _is_condition_decided(step)},
         "branch": {
-            step.id: step.taken
+            step.id: NO_BRANCH if step.enabled is False else step.taken
             for step in steps
             if isinstance(step, Conditional) and _is_branch_decided(step)
         },
@@ -70,7 +71,7 @@ def takes_limit(step: Step) -> TypeGuard[Parallel | MapStep]:
 
 
 def _is_condition_decided(step: Step) -> bool:
-    return step.when is not None and step.enabled is not None and not begins_with_call(step)
+    return needs_condition_state(step) and step.enabled is not None
 
 
 def _is_branch_decided(step: Conditional) -> bool:
@@ -83,8 +84,9 @@ def _map_size(step: Step) -> int | None:
         return None
     match step:
         case Parallel():
-            return None if step.max_parallel is None else len(step.lanes)
+            size = None if step.max_parallel is None else len(step.lanes)
         case MapStep() | Loop():
-            return None if step.items.values is None else len(step.items.values)
+            size = None if step.items.values is None else len(step.items.values)
         case _:
-            return None
+            size = None
+    return 0 if size is not None and step.enabled is False else size

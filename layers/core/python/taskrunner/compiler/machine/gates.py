@@ -25,17 +25,17 @@ from taskrunner.model.plan import (
 from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from taskrunner.compiler.machine.certain_gates import Bits, GateState
+    from taskrunner.compiler.machine.certain_gates import Bits
     from taskrunner.model.json_types import JsonObject
     from taskrunner.model.plan import Gate, Plan, Step
 
 # The words before a step's id in the names of its further states; no id has a space in it.
 _STATE_WORDS: Final = frozenset(
     {
-        "Again", "Branch", "Broken", "Items", "Lane", "Override", "Pause", "Result", "Verdict",
-        "When", "Whether",
+        "Again", "Branch", "Broken", "Items", "Lane", "Pause", "Result", "Verdict", "When",
+        "Whether",
     }
 )  # fmt: skip
 _MAX_REPORTED: Final = 10
@@ -135,15 +135,15 @@ class _Proof:
             self._states_of[step_id if word in _STATE_WORDS else name].append(name)
         self._required: dict[str, Bits] = defaultdict(int)
         for gate in self._ways.gates:
-            self._required[gate.step.id] |= self._required_of(gate)
+            self._required[gate.id] = self._required_of(gate)
 
     def problems(self) -> Iterator[str]:
         for name in self._ways.states:
             if not self._ways.is_reached(name):
                 yield f"{name} is never reached"
         for gate in self._ways.gates:
-            if gate.name not in self._ways.states:
-                yield f"there is no state of the gate {gate.name}"
+            if gate.id not in self._ways.states:
+                yield f"there is no state of the gate {gate.id}"
         if not self._plan.final_steps:
             yield from self._sequence(self._plan.steps, 0, [DONE])
             return
@@ -151,11 +151,9 @@ class _Proof:
         # Nothing guards `finally`, which runs however the steps ended.
         yield from self._sequence(self._plan.final_steps, 0, [DONE])
 
-    def _required_of(self, gate: GateState) -> Bits:
-        if not gate.step.continue_on_error:
-            return self._ways.passed(gate.name)
-        # It may fail, and so may the policy before its override.
-        return self._ways.met(gate.name) if gate.name == gate.step.id else 0
+    def _required_of(self, gate: Gate) -> Bits:
+        ways = self._ways
+        return ways.met(gate.id) if gate.continue_on_error else ways.passed(gate.id)
 
     def _sequence(
         self, steps: Iterable[Step], required: Bits, ends: Sequence[str]
@@ -165,7 +163,7 @@ class _Proof:
             yield from self._states(self._states_of[step.id], required)
             yield from self._inside(step, required)
             required |= self._required_after(step)
-        yield from self._states(ends, required)
+        yield from self._states(ends, required, self._ways.certain_at_end)
 
     def _required_after(self, step: Step) -> Bits:
         """Return the gates that are behind *step*: itself, or those of lanes that all must end."""
@@ -187,15 +185,17 @@ class _Proof:
         else:
             yield from self._sequence(children(step), required, [])
 
-    def _states(self, names: Iterable[str], required: Bits) -> Iterator[str]:
+    def _states(
+        self, names: Iterable[str], required: Bits, certain_in: Callable[[str], Bits] | None = None
+    ) -> Iterator[str]:
         for name in names:
-            certain = self._ways.certain(name)
+            certain = (certain_in or self._ways.certain)(name)
             missing = required & ~certain
             if not missing or not self._ways.is_reached(name):
                 continue
             for gate in self._ways.gates:
-                passed, met = self._ways.passed(gate.name), self._ways.met(gate.name)
+                passed, met = self._ways.passed(gate.id), self._ways.met(gate.id)
                 if missing & passed and certain & met:
-                    yield f"{name} is reached though {gate.name} failed"
+                    yield f"{name} is reached though {gate.id} failed"
                 elif missing & (passed | met):
-                    yield f"{name} is reached around the gate {gate.name}"
+                    yield f"{name} is reached around the gate {gate.id}"

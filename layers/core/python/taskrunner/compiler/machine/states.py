@@ -156,6 +156,26 @@ def done() -> JsonObject:
     return state
 
 
+def only_tasks_lead_to(end: str, states: JsonObject) -> bool:
+    """Return whether no Choice and no catcher leads to *end*: they cannot end themselves."""
+    rules = (
+        rule
+        for state in states.values()
+        for rule in [*state.get("Choices", ()), *state.get("Catch", ())]
+    )
+    defaults = (state.get("Default") for state in states.values())
+    return end not in defaults and end not in (rule["Next"] for rule in rules)
+
+
+def end_in_place_of(end: str, states: JsonObject) -> None:
+    """Let *states* end, without output, where they would lead to *end*."""
+    for state in states.values():
+        if state.get("Next") == end:
+            del state["Next"]
+            state.pop("ResultPath", None)
+            state |= {"OutputPath": None, "End": True}
+
+
 def drop_results_before(end: str, states: JsonObject) -> None:
     """Let *states* say nothing of what they hand to *end*, which discards it."""
     for state in states.values():
