@@ -210,6 +210,7 @@ class TestSimulate:
             "      24 │         uses: builtin:scanner",
             "         │         ^",
             "  ✗ $.inputs.target  it is required",
+            "try:   --input target=VALUE",
             "       invalid_pack (HTTP 400, trace f62f3c2b)",
         ]
 
