@@ -16,7 +16,7 @@ import pytest
 
 from tests.packs import pack
 from tests.stack.api import PATIENCE_S
-from tests.stack.console.browser import chromium
+from tests.stack.console.browser import chromium, new_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,7 +113,7 @@ async ([api, token, manifest]) => {
 
 def test_a_page_creates_a_run_and_reads_its_artifact(operator: Api) -> None:
     with page() as address, chromium() as browser:
-        tab = browser.new_page()
+        tab = new_page(browser)
         tab.goto(address)
         given = [operator.stack.api_url, operator.token, PACK]
         result = tab.evaluate(_SCRIPT, given)
