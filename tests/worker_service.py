@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-# Of this process alone, because a job of a hostile test reads the environments of all processes
-# that it may, such as that of a worker which another process of tests is starting.
+# Each process of tests has another one: a hostile job reads the environments of all processes that
+# it may, such as that of a worker which another process of tests is starting.
 CLIENT_SECRET: Final = f"worker-client-s3cret-{secrets.token_hex(8)}"
 TOKEN: Final = "worker-access-token"
 OPERATOR_TOKEN: Final = "operator-access-token"

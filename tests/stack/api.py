@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from taskrunner_cli.local import Stack
 
 PATIENCE_S: Final = 120.0
-"""How long a request may take: functions start again on a machine that does other work as well."""
+"""The longest that a request may take on a busy machine, where functions may have to start."""
 _BUSY: Final = {429, 503}
 _DEADLINE_S = 240.0
 _EVIDENCE: Final = "evidence-bundle"
