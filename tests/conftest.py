@@ -14,17 +14,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from xdist.scheduler.loadfile import LoadFileScheduling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# A test has no deadline for an example, because how long one takes says how busy the machine is.
-# Loops without an end are stopped by pytest's `timeout`. The examples are the same in every run, so
-# that a change fails for what it changes and not by chance; `make explore` looks for new ones.
-settings.register_profile("tests", deadline=None, derandomize=True)
-settings.register_profile("explore", deadline=None, max_examples=1000, print_blob=True)
+# A test has no deadline for an example or for making it, because how long that takes says how busy
+# the machine is. Loops without an end are stopped by pytest's `timeout`. The examples are the same
+# in every run, so that a change fails for what it changes and not by chance; `make explore` looks
+# for new ones.
+_ON_A_BUSY_MACHINE: Final[Any] = {
+    "deadline": None,
+    "suppress_health_check": [HealthCheck.too_slow],
+}
+settings.register_profile("tests", **_ON_A_BUSY_MACHINE, derandomize=True)
+settings.register_profile("explore", **_ON_A_BUSY_MACHINE, max_examples=1000, print_blob=True)
 settings.load_profile("tests")
 
 _STACK: Final = "tests/stack/"

@@ -12,7 +12,7 @@ from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_MOST_TO_BEGIN_S = 10.0
+_MOST_TO_BEGIN_S = 120.0
 _LOOK_S = 0.001
 _stop_by_moto: Any = ExecutionWorker.stop
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.offered_job import OfferedJob
 
 _MAIN = "from taskrunner_cli.app import main; raise SystemExit(main())"
-_PATIENCE_S = 30.0
+_PATIENCE_S = 120.0
 _POWERLESS = ("setpriv", "--bounding-set", "-all", "--inh-caps", "-all")
 
 
@@ -50,6 +50,7 @@ class WorkerProcess:
         powerless = _POWERLESS if os.getuid() == 0 else ()
         command = [*powerless, sys.executable, "-c", _MAIN, "worker", "run"]
         self._log = log
+        self.name = options[options.index("--name") + 1]
         self.folder = folder
         with log.open("wb") as file:
             self.process = subprocess.Popen(  # noqa: S603 -- every word is ours

@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-CLIENT_SECRET: Final = "worker-client-s3cret"
+# Each process of tests has another one: a hostile job reads the environments of all processes that
+# it may, such as that of a worker which another process of tests is starting.
+CLIENT_SECRET: Final = f"worker-client-s3cret-{secrets.token_hex(8)}"
 TOKEN: Final = "worker-access-token"
 OPERATOR_TOKEN: Final = "operator-access-token"
 _ROOT: Final = "/v1/task-runner/worker/leases"
-_PATIENCE_S: Final = 30.0
+_PATIENCE_S: Final = 120.0
 
 
 @dataclass(kw_only=True)
@@ -44,7 +46,7 @@ class WorkerService:
 
     """
 
-    lease_s: float = 8.0
+    lease_s: float = 300.0
     heartbeat_s: float = 1.0
     pools: tuple[str, ...] = ("linux",)
     longest_wait_s: float = 2.0
@@ -108,7 +110,7 @@ class WorkerService:
         script: str = "",
         *,
         pool: str = "linux",
-        timeout_s: float = 60,
+        timeout_s: float = 300,
         secrets: dict[str, str] | None = None,
         artifacts: dict[str, bytes] | None = None,
         **job: Any,  # noqa: ANN401 -- any JSON

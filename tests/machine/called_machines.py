@@ -58,6 +58,17 @@ class CalledMachines:
         (execution,) = self.executions(name)
         return execution
 
+    def ended(self, name: str) -> list[dict[str, Any]]:
+        """Return the executions of the machine as soon as there are some, and all have ended."""
+        found: list[dict[str, Any]] = []
+
+        def have_ended() -> bool:
+            found[:] = self.executions(name)
+            return bool(found) and all(each["status"] != "RUNNING" for each in found)
+
+        self._engine.until(have_ended, f"{name} does not end")
+        return found
+
     def stop(self, name: str) -> None:
         """Stop the executions of the machine, as its owner may."""
         for execution in self.executions(name):
@@ -75,16 +86,9 @@ class CalledMachines:
 
     def report(self, name: str, **changes: Any) -> list[Any]:  # noqa: ANN401 - members of the event
         """Report the end of each execution of the machine, and return the function's answers."""
-        self._engine.until(
-            lambda: (
-                bool(self.executions(name))
-                and all(found["status"] != "RUNNING" for found in self.executions(name))
-            ),
-            f"{name} does not end",
-        )
         return [
             self._engine.invoke("end_machine_call", {"detail": _detail(found) | changes})
-            for found in self.executions(name)
+            for found in self.ended(name)
         ]
 
 

@@ -31,11 +31,15 @@ _INDEX_KEYS = ("tenant_runs", "tenant_open_approvals", "unfinished", "due", "run
 
 @dataclass
 class Counts:
-    """The *calls* by service and operation, the *units* of DynamoDB, and *invoked* functions."""
+    """The *calls* by service and operation, the *units* of DynamoDB, and *invoked* functions.
+
+    A function is in *returned* as soon as all that it did is counted.
+    """
 
     calls: Counter[str] = field(default_factory=Counter)
     units: Counter[str] = field(default_factory=Counter)
     invoked: Counter[str] = field(default_factory=Counter)
+    returned: Counter[str] = field(default_factory=Counter)
 
 
 @contextmanager
@@ -75,6 +79,7 @@ def counted(engine: Engine) -> Iterator[Counts]:
             yield
         finally:
             del playing.name
+            counts.returned[name] += 1
 
     session = boto3.DEFAULT_SESSION
     assert session is not None

@@ -222,6 +222,7 @@ def test_a_worker_takes_what_the_page_says(engine: Engine, ana: Client, tmp_path
         note = counts.units - before - poll
         run_id = start(ana, ON_WORKERS)
         work = worker.take()
+        engine.until(lambda: counts.returned["offer_job"] == 1, "the offer does not end")
         before = counts.units.copy()
         work.heartbeat()
         heartbeat = counts.units - before

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 
-from tests.machine.runs import run
+from tests.machine.runs import execution_of, run
 from tests.packs import pack
 
 if TYPE_CHECKING:
@@ -99,10 +99,14 @@ def test_a_step_makes_three_calls(meter: Meter, ana: Client) -> None:
     assert [each.calls for each in others] == [expected] * (STEPS - 1)
 
 
-def test_the_end_of_a_run_without_approvals_makes_seven_calls(meter: Meter, ana: Client) -> None:
+def test_the_end_of_a_run_without_approvals_makes_seven_calls(
+    meter: Meter, engine: Engine, ana: Client
+) -> None:
     """It reads run, journal and artifacts, records the end, and signs and records the evidence."""
     for _ in range(2):  # the first one reads the public key
-        assert run(ana, pack(STEP.format(0)))["status"] == "succeeded"
+        state = run(ana, pack(STEP.format(0)))
+        assert state["status"] == "succeeded"
+        execution_of(engine, state["runId"])  # the function goes on after the run's end
 
     [_, settled] = meter.of("settle_run")
     assert settled.calls == {"Query": 3, "TransactWriteItems": 2, "Sign": 1, "PutObject": 1}

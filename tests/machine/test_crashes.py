@@ -102,7 +102,7 @@ class _Sandbox(ForkedSandbox):
 
 
 class ImpatientWorld(AwsWorld):
-    """The engine's world, whose gates expire after a second."""
+    """The engine's world, whose gates expire after some seconds."""
 
     @cached_property
     def machines(self) -> StepFunctionsMachines:
@@ -122,7 +122,7 @@ class _Impatient(StepFunctionsMachines):
 def _impatient(definition: Any) -> Any:  # noqa: ANN401 - a machine
     impatient = deepcopy(definition)
     states = impatient["States"]["Pack steps"]["Branches"][0]["States"]
-    states["review"]["TimeoutSeconds"] = 1
+    states["review"]["TimeoutSeconds"] = 4  # in which a slow machine opens it
     return impatient
 
 

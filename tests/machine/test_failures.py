@@ -344,8 +344,7 @@ def test_continue_on_error_of_a_block_contains_a_failed_loop(ana: Client, ending
     }
 
 
-# A step that fails beside one that takes its time; CONTAINED is for what contains the failure.
-# A step that fails beside one that takes its time; CONTAINED is for what contains the failure.
+# A step that fails beside one that runs on; CONTAINED is for what contains the failure.
 SIBLINGS = """
 - id: both
   CONTAINED
@@ -356,7 +355,7 @@ SIBLINGS = """
         map:
           items: "[`1`]"
           steps:
-            - {id: slow, run: {uses: builtin:sleep, with: {seconds: 1}}}
+            - {id: slow, run: {uses: "lambda:slow"}}
             - {id: never, run: {uses: builtin:noop}}
             - id: inner
               parallel: {steps: [{id: nor, run: {uses: builtin:noop}}]}
@@ -364,18 +363,27 @@ SIBLINGS = """
 
 
 def failing_beside_a_sibling(engine: Engine, ana: Client, manifest: str) -> str:
-    """Start *manifest*, whose step `bad` fails once `slow` has begun; return the run's id."""
+    """Start *manifest* and return the run's id.
 
-    def hold_bad(event: dict[str, Any]) -> None:
-        if step_reference(event).step_id == "bad":
-            engine.until(
-                lambda: has_entry(
-                    ana, step_reference(event).run_id, "each[0]::slow", "step.started"
-                ),
-                "slow does not start",
-            )
+    Its step `bad` fails once `slow` has begun, which ends after that. A step `after` waits for it.
+    """
 
-    engine.before["run_step"] = hold_bad
+    def until(run_id: str, step: str, event: str) -> None:
+        engine.until(lambda: has_entry(ana, run_id, step, event), f"{step} has no {event}")
+
+    def hold(event: dict[str, Any]) -> None:
+        reference = step_reference(event)
+        if reference.step_id == "bad":
+            until(reference.run_id, "each[0]::slow", "step.started")
+        elif reference.step_id == "after":
+            until(reference.run_id, "each[0]::slow", "step.completed")
+
+    def slow(payload: dict[str, Any]) -> dict[str, Any]:
+        until(payload["run"]["id"], "bad", "step.failed")
+        return {}
+
+    engine.before["run_step"] = hold
+    engine.functions["slow"] = slow
     return start(ana, manifest)
 
 
@@ -413,7 +421,7 @@ def test_a_contained_failure_skips_the_steps_beside_it(engine: Engine, ana: Clie
       - condition: "`true`"
         steps:
 {inside}
-- {{id: after, run: {{uses: builtin:sleep, with: {{seconds: 2}}}}}}
+- {{id: after, run: {{uses: builtin:noop}}}}
 """
     )
     run_id = failing_beside_a_sibling(engine, ana, manifest)

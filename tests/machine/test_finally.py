@@ -263,6 +263,10 @@ def test_a_run_is_in_progress_while_finally_runs(engine: Engine, ana: Client) ->
     assert engine.world.runs.snapshot(TENANT, seen[0]["runId"]).run.outcome is not None
 
 
+def has_ended(engine: Engine, run_id: str) -> bool:
+    return engine.world.runs.snapshot(TENANT, run_id).run.outcome is not None
+
+
 def stop(engine: Engine, run_id: str) -> dict[str, Any]:
     """Stop the run's execution as an operator does, and return it."""
     run = engine.world.runs.snapshot(TENANT, run_id).run
@@ -348,8 +352,11 @@ def test_does_not_begin_again_when_its_execution_is_stopped(engine: Engine, ana:
     executions: list[dict[str, Any]] = []
 
     def stop_before(event: dict[str, Any]) -> None:
-        if step_reference(event).path == "later" and not executions:
-            executions.append(stop(engine, step_reference(event).run_id))
+        reference = step_reference(event)
+        if reference.path == "later" and not executions:
+            executions.append(stop(engine, reference.run_id))
+            # The function is called all the same, and finds that the run has ended.
+            engine.until(lambda: has_ended(engine, reference.run_id), "the run does not end")
 
     engine.before["run_step"] = stop_before
     run_id = start(ana, pack("- {id: broken, run: {uses: builtin:fail}}", spec=final))

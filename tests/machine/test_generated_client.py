@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _BIN = ROOT / ".local/venvs/generator/bin"
-_DEADLINE_S = 30.0
+_DEADLINE_S = 240.0
 PACK = pack(
     """
     - id: scans
@@ -65,7 +65,7 @@ class Generated:
 def _document() -> Iterator[str]:
     """The document, as the API that is being served describes itself."""
     with engine() as made, serving(made) as base_url:
-        yield httpx.get(f"{base_url}/openapi").text
+        yield httpx.get(f"{base_url}/openapi", timeout=_DEADLINE_S).text
 
 
 @pytest.fixture(name="generated", scope="module")
@@ -153,9 +153,11 @@ def test_does_the_main_job(generated: Generated) -> None:
 
     assert (created.status_code, again.parsed) == (201, created.parsed)
     assert (
-        httpx.get(created.headers["Location"], headers={"Authorization": "Bearer ana"}).json()[
-            "runId"
-        ]
+        httpx.get(
+            created.headers["Location"],
+            headers={"Authorization": "Bearer ana"},
+            timeout=_DEADLINE_S,
+        ).json()["runId"]
         == run_id
     )
     assert [gate.step_id for gate in shown.gates] == ["review"]

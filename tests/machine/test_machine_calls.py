@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from taskrunner.adapters.machine_events import step_reference
 from taskrunner.usecases.reconcile import reconcile
 from tests.machine.called_machines import FAIL, PASS, WAIT, CalledMachines
 from tests.machine.runs import ended, log, outputs, start, state_of, statuses
@@ -203,9 +204,14 @@ def test_a_failure_beside_it_has_the_reconciler_stop_the_execution(
               - {id: breaks, run: {uses: builtin:fail, with: {message: no}}}
         """
     )
+
+    def break_once_it_runs(event: dict[str, Any]) -> None:
+        if step_reference(event).step_id == "breaks":
+            machines.running("import")
+
+    engine.before["run_step"] = break_once_it_runs
     run_id = start(ana, manifest)
     ended(ana, run_id)
-    machines.running("import")
     clock.ahead += timedelta(seconds=1)
     reconcile(engine.world)
     state = ended(ana, run_id)
@@ -219,7 +225,7 @@ def test_an_end_that_was_not_reported_is_found(
 ) -> None:
     machines.make("import", PASS)
     run_id = start(ana, IMPORT)
-    machines.running("import")
+    machines.ended("import")
     clock.ahead += timedelta(seconds=121)
     reconcile(engine.world)
 

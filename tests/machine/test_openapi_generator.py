@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _BIN = ROOT / ".local/venvs/generator/bin"
 _PACKAGE = "openapi_taskrunner"
-_DEADLINE_S = 30.0
+_DEADLINE_S = 240.0
 _AS_TEXT = {"Accept": "text/plain"}
 
 
@@ -48,7 +48,8 @@ def _source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The document in a file, as the API that is being served describes itself."""
     path = tmp_path_factory.mktemp("openapi") / "openapi.yaml"
     with engine() as made, serving(made) as base_url:
-        path.write_text(httpx.get(f"{base_url}/openapi").text, encoding="utf-8")
+        document = httpx.get(f"{base_url}/openapi", timeout=_DEADLINE_S).text
+        path.write_text(document, encoding="utf-8")
         yield path
 
 

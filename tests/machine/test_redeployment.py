@@ -94,6 +94,7 @@ class NextYear(SystemClock):
 def test_a_pack_runs_again_after_its_machine_was_removed(engine: Engine, ana: Client) -> None:
     run(ana, NOOP)
     engine.rest()
+    engine.all_executed()  # a machine is in use until its execution has ended
     before = machines(engine)
     world = AwsWorld(engine.world.environment, session())
     vars(world)["clock"] = NextYear()

@@ -100,7 +100,7 @@ def _statuses(steps: list[dict[str, Any]], name: str) -> dict[str, tuple[str, in
 def test_a_gate_expires_in_the_state_that_earlier_machines_have_for_it(engine: Engine) -> None:
     name = "a-gate-expires-and-the-run-goes-on"
     recorded = machines.read(machines.MACHINES / "0.1" / f"{name}.json")
-    _let_gates_wait(recorded.definition, seconds=1)
+    _let_gates_wait(recorded.definition, seconds=4)  # in which a slow machine opens one
     engine.worlds["create_run"] = _WorldOfARelease(engine.world, recorded)
     ana = engine.client(subject="ana")
     pack = journals.PACKS[0].with_name(f"{name}.yaml").read_text(encoding="utf-8")

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
     from taskrunner_cli.local import Stack
 
+PATIENCE_S: Final = 120.0
+"""The longest that a request may take on a busy machine, where functions may have to start."""
 _BUSY: Final = {429, 503}
-_DEADLINE_S = 60.0
+_DEADLINE_S = 240.0
+_EVIDENCE: Final = "evidence-bundle"
 
 
 @dataclass
@@ -105,6 +108,12 @@ class Api:
         """Return the run's state once it has ended."""
         return self.wait(run_id, "succeeded", "failed", "cancelled")
 
+    def sealed(self, run_id: str) -> dict[str, Any]:
+        """Return the run's state once it has ended and has its evidence, which comes after that."""
+        state = self.ended(run_id)
+        until(lambda: _EVIDENCE in self.artifacts(run_id), f"{run_id} has its evidence")
+        return state
+
     def log(self, run_id: str) -> list[dict[str, Any]]:
         """The lines of the run's log."""
         return [json.loads(line) for line in self("GET", f"runs/{run_id}/logs").text.splitlines()]
@@ -115,6 +124,17 @@ class Api:
             artifact["name"]: artifact
             for artifact in self("GET", f"runs/{run_id}/artifacts").json()
         }
+
+    def open_approvals(self) -> list[dict[str, Any]]:
+        """All open approvals of the tenant; those that other tests left may fill several pages."""
+        found: list[dict[str, Any]] = []
+        query = {"limit": "100"}
+        while True:
+            page = self("GET", "approvals", query=query).json()
+            found += page["approvals"]
+            if "nextCursor" not in page:
+                return found
+            query["cursor"] = page["nextCursor"]
 
     def decide(self, run_id: str, approval: str, decision: str, **more: str) -> httpx.Response:
         """Decide an approval of the plan that the run has."""

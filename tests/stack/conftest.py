@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.stack import own_stack
-from tests.stack.api import Api
+from tests.stack.api import PATIENCE_S, Api
 from tests.stack.packs import GATED
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def _stack() -> Iterator[Stack]:
 
 @pytest.fixture(name="operator", scope="session")
 def _operator(stack: Stack) -> Iterator[Api]:
-    with httpx.Client(timeout=30.0) as http:
+    with httpx.Client(timeout=PATIENCE_S) as http:
         yield Api(stack, http, "operator")
 
 

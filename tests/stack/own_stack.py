@@ -8,7 +8,9 @@ files. pytest-xdist gives the tests of the stack to two processes (tests/conftes
 from __future__ import annotations
 
 import fcntl
+import random
 import socket
+from contextlib import suppress
 from functools import cache
 from itertools import count
 from typing import IO, TYPE_CHECKING, Final
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 _LINKED: Final = ROOT / ".local" / "linked"
 _held: list[IO[str]] = []  # locks, until this process ends
+# Linux begins at 32768 by default, and other systems at 49152.
+_NOT_EPHEMERAL: Final = range(20000, 32000)
 
 
 @cache
@@ -75,7 +79,13 @@ def _link(own: Workspace) -> None:
 
 
 def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that nothing listens on, and that no connection gets by itself.
+
+    The system gives connections of the tests beside these one of its ephemeral ports, also between
+    this look and the start of the emulator.
+    """
+    while True:
+        port = random.choice(_NOT_EPHEMERAL)  # noqa: S311 - for no secret
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind((HOST, port))
+            return port

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from taskrunner.adapters.bucket import Bucket
@@ -17,6 +18,7 @@ from taskrunner.adapters.table import Table
 from taskrunner.compiler.driver import compile_pack
 from taskrunner.model.entries import run_entries
 from taskrunner.model.run import Run
+from taskrunner.model.timestamp import to_text
 from tests.stack.packs import STEP
 
 if TYPE_CHECKING:
@@ -26,8 +28,11 @@ if TYPE_CHECKING:
 
 
 def record_without_start(stack: Stack, aws: Callable[[str], Any]) -> str:
-    """Record a run of one step in the stack's table, and return its id."""
-    timestamp = "2025-12-06T10:00:00.000Z"
+    """Record a run of one step in the stack's table, and return its id.
+
+    The reconciler's next pass does not start it, because its caller has a minute for that.
+    """
+    timestamp = to_text(datetime.now(UTC))
     run_id = f"run-{uuid.uuid4()}"
     compiled = compile_pack(STEP, {})
     machines = StepFunctionsMachines(

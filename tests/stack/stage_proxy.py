@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.worker_process import WorkerProcess
 
-_PATIENCE_S: Final = 60.0
+_PATIENCE_S: Final = 120.0
 _OF_ONE_CONNECTION: Final = frozenset({"connection", "content-length", "transfer-encoding", "host"})
 
 

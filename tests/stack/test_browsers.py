@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from tests.packs import pack
-from tests.stack.console.browser import chromium
+from tests.stack.api import PATIENCE_S
+from tests.stack.console.browser import chromium, new_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +41,7 @@ def test_a_page_learns_that_it_may_call(stack: Stack, path: str) -> None:
         "Access-Control-Request-Headers": "authorization,content-type,x-stellaops-tenant",
     }
 
-    answer = httpx.options(stack.api_url + path, headers=question)
+    answer = httpx.options(stack.api_url + path, headers=question, timeout=PATIENCE_S)
 
     assert answer.status_code == 200
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
@@ -54,8 +55,8 @@ def test_a_page_may_read_answers_and_errors(operator: Api) -> None:
         operator("GET", "runs", headers=ORIGIN),
         operator("GET", "runs/no-such-run", headers=ORIGIN),
         operator("GET", "runs", headers={**ORIGIN, "Authorization": "Bearer nonsense"}),
-        httpx.get(f"{operator.stack.api_url}/v1/task-runner/unknown", headers=ORIGIN),
-        httpx.delete(f"{operator.stack.api_url}/v1/task-runner/runs", headers=ORIGIN),
+        operator.http.get(f"{operator.stack.api_url}/v1/task-runner/unknown", headers=ORIGIN),
+        operator.http.delete(f"{operator.stack.api_url}/v1/task-runner/runs", headers=ORIGIN),
     ]
 
     assert [answer.status_code for answer in answers] == [200, 404, 401, 404, 405]
@@ -112,7 +113,7 @@ async ([api, token, manifest]) => {
 
 def test_a_page_creates_a_run_and_reads_its_artifact(operator: Api) -> None:
     with page() as address, chromium() as browser:
-        tab = browser.new_page()
+        tab = new_page(browser)
         tab.goto(address)
         given = [operator.stack.api_url, operator.token, PACK]
         result = tab.evaluate(_SCRIPT, given)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import uuid
 from itertools import pairwise
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -30,6 +29,9 @@ MANIFEST = pack(
     spec="approvals: [{id: security, grants: [packs.approve]}]",
     name="observed",
 )
+
+
+MEASURED = {"RunsCreated", "RunsFailed", "StepTime", "GatesOpened", "GateWait", "RunTime"}
 
 
 class Inbox:
@@ -98,14 +100,18 @@ def test_a_rule_receives_every_transition_and_the_log_has_metrics_and_ids(
         documents = [json.loads(line) for line in group if line.startswith("{")]
         return [document for document in documents if document.get("run") == run_id]
 
-    until(
-        lambda: any("RunsFailed" in line for line in logged()), f"the end of {run_id} is measured"
-    )
-    (failed,) = [line for line in logged() if line.get("message") == "the step failed"]
+    def measured() -> set[str]:
+        return {name for line in logged() if "_aws" in line for name in line}
+
+    def failures() -> list[dict[str, Any]]:
+        return [line for line in logged() if line.get("message") == "the step failed"]
+
+    # The lines of the functions come one after the other, in any order.
+    until(lambda: measured() >= MEASURED, f"all of {run_id} is measured")
+    until(lambda: bool(failures()), f"the failure of {run_id} is logged")
+    (failed,) = failures()
     assert (failed["tenant"], failed["step"], failed["attempt"]) == ("tenant-prod", "ship", 1)
     assert (failed["reason"], failed["cause"]) == ("executor-error", "no luck")
-    measured = {name for line in logged() if "_aws" in line for name in line}
-    assert {"RunsCreated", "StepTime", "GatesOpened", "GateWait", "RunTime"} <= measured
 
 
 @pytest.mark.stack
@@ -123,8 +129,11 @@ def test_changes_of_one_second_are_published_together(
         return [it["_aws"]["Timestamp"] for it in documents if it.get("run") == run_id]
 
     until(lambda: len(measured_ms()) == 20, f"the steps of {run_id} are measured")
-    pauses_ms = [after - before for before, after in pairwise(measured_ms())]
-    assert median(pauses_ms) < 50  # a step takes longer
+    pauses_ms = [after - before for before, after in pairwise(sorted(measured_ms()))]
+    # Those of one second are measured in one loop. A busy machine may interrupt it, and begin the
+    # first one late.
+    batches = 1 + sum(pause > 50 for pause in pauses_ms)
+    assert batches <= 4 + sum(pauses_ms) / 1000
 
 
 SLOW = pack(

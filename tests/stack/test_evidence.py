@@ -96,7 +96,8 @@ def test_only_the_role_that_settles_runs_may_sign(stack: Stack, aws: Callable[[s
     iam = aws("iam")
     roles = {
         role["RoleName"].split("-")[1]: role["Arn"]
-        for role in iam.list_roles()["Roles"]
+        for page in iam.get_paginator("list_roles").paginate()
+        for role in page["Roles"]
         if role["RoleName"].startswith(f"{stack.machine_prefix}-")
     }
 

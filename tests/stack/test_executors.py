@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.packs import pack
-from tests.stack.api import statuses
+from tests.stack.api import PATIENCE_S, statuses
 from tests.stack.packs import STEP
 
 if TYPE_CHECKING:
@@ -68,6 +68,9 @@ def build(files: str) -> str:
     return f"run: {{uses: 'builtin:build', with: {{files: {{{files}}}}}}}"
 
 
+# A step that nothing but a limit ends before LONG_S, however slow the machine is.
+LONG_S = 200
+LONG = f"run: {{uses: 'builtin:sleep', with: {{seconds: {LONG_S}}}}}"
 # The steps, the sandbox, and the message of the step that is called `it`.
 LIMITS = {
     "memory-exceeded": (
@@ -76,20 +79,20 @@ LIMITS = {
         "more than the 21 MiB of memory",
     ),
     "timeout": (
-        "- {id: it, timeoutSeconds: 1, run: {uses: builtin:sleep, with: {seconds: 20}}}",
+        f"- {{id: it, timeoutSeconds: 1, {LONG}}}",
         "",
         "not done after 1 seconds",
     ),
     "quota-exceeded": (
-        """
-        - {id: first, run: {uses: builtin:sleep, with: {seconds: 0.5}}}
-        - {id: it, run: {uses: builtin:sleep, with: {seconds: 20}}}
+        f"""
+        - {{id: first, run: {{uses: builtin:sleep, with: {{seconds: 0.5}}}}}}
+        - {{id: it, {LONG}}}
         """,
-        "sandbox: {quotaSeconds: 1}",
-        "the run has used all 1 seconds",
+        "sandbox: {quotaSeconds: 4}",
+        "the run has used all 4 seconds",
     ),
     "timeout, of CPU time": (
-        f"- {{id: it, timeoutSeconds: 3, {build(MANY)}}}",
+        f"- {{id: it, timeoutSeconds: 10, {build(MANY)}}}",
         "sandbox: {cpuLimitMillicores: 1}",
         "seconds of CPU time",
     ),
@@ -120,7 +123,7 @@ def test_a_limit_ends_the_step_and_not_the_function(operator: Api, limit: str) -
     (line,) = [line for line in operator.log(run_id) if line["eventType"] == "step.failed"]
     assert message in line["message"]
     assert line["metadata"]["reason"] == reason
-    assert float(line["metadata"]["duration"].removesuffix("s")) < 10
+    assert float(line["metadata"]["duration"].removesuffix("s")) < LONG_S / 2
     assert line["metadata"]["cpu"].endswith("s")
     assert int(line["metadata"]["memory"].removesuffix("MiB")) < 400
     assert operator.ended(following)["status"] == "succeeded"
@@ -137,7 +140,7 @@ def test_a_bundle_is_downloaded_by_its_address(operator: Api) -> None:
     outputs = json.loads(operator.artifacts(run_id)["made"]["expressionJson"])
 
     answer = operator("GET", f"runs/{run_id}/artifacts/bundle")
-    downloaded = httpx.get(answer.headers["Location"])
+    downloaded = httpx.get(answer.headers["Location"], timeout=PATIENCE_S)
 
     assert answer.status_code == 302
     assert downloaded.headers["Content-Type"] == "application/zip"

@@ -115,8 +115,7 @@ def test_shows_approvers_what_they_approve_and_whether_they_may(
     operator.wait(run_id, "waiting")
 
     def shown(caller: Api) -> dict[str, object]:
-        approvals = caller("GET", "approvals", query={"limit": "100"}).json()["approvals"]
-        return next(approval for approval in approvals if approval["runId"] == run_id)
+        return next(each for each in caller.open_approvals() if each["runId"] == run_id)
 
     assert shown(approver)["inputs"] == {"image": "alpine:3"}
     assert shown(approver)["canDecide"] is True

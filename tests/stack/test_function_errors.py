@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -14,7 +15,7 @@ import pytest
 
 from taskrunner_cli.local import emulator
 from tests.packs import pack
-from tests.stack.api import until
+from tests.stack.api import PATIENCE_S, until
 from tests.stack.machines import Executions
 from tests.stack.own_stack import own_workspace
 
@@ -50,32 +51,47 @@ def processes_of(function: str) -> list[psutil.Process]:
     """Return the emulator's processes of one function of the template."""
     process = emulator.running(own_workspace())
     assert process is not None
-    return [
-        child
-        for child in psutil.Process(process.pid).children()
-        if function in child.environ().get("AWS_LAMBDA_FUNCTION_NAME", "")
-    ]
+    found = []
+    for child in psutil.Process(process.pid).children():
+        with suppress(psutil.Error):  # others end meanwhile
+            if function in child.environ().get("AWS_LAMBDA_FUNCTION_NAME", ""):
+                found.append(child)
+    return found
+
+
+def kill_all_that_execute(function: str) -> list[psutil.Process]:
+    """Kill the processes of a function in which a step runs; return them and those below them.
+
+    Such a process has a sandbox, and below it a second child while a step runs. The step may be
+    that of a run beside this one.
+    """
+    family = []
+    for process in processes_of(function):
+        with suppress(psutil.Error):
+            below = process.children(recursive=True)
+            if len(below) > 1:
+                process.kill()
+                family += [process, *below]
+    return family
 
 
 def test_a_killed_function_is_an_exit_error_and_leaves_no_process(
     operator: Api, executions: Executions
 ) -> None:
-    run_id = operator.run(pack("- {id: long, run: {uses: builtin:sleep, with: {seconds: 30}}}"))
+    run_id = operator.run(pack("- {id: long, run: {uses: builtin:sleep, with: {seconds: 300}}}"))
     until(lambda: "Running" in str(operator("GET", f"runs/{run_id}").json()["steps"]), "it runs")
-    # A process with a sandbox has a second child while a step runs, here or in a run beside this.
-    functions = [
-        process
-        for process in processes_of("RunStepFunction")
-        if len(process.children(recursive=True)) > 1
-    ]
-    descendants = [child for process in functions for child in process.children(recursive=True)]
+    killed: list[psutil.Process] = []
 
-    for process in functions:
-        process.kill()
-    until(lambda: "Runtime.ExitError" in executions.errors(run_id), "the machine sees the error")
+    def is_seen() -> bool:
+        """Kill again, because a step is recorded as running before it runs in a process."""
+        killed.extend(kill_all_that_execute("RunStepFunction"))
+        return "Runtime.ExitError" in executions.errors(run_id)
+
+    until(is_seen, "the machine sees the error")
     operator("POST", f"runs/{run_id}/cancel")
 
-    _, alive = psutil.wait_procs([*functions, *descendants], timeout=10)
+    _, alive = psutil.wait_procs(set(killed), timeout=PATIENCE_S)
+    assert killed
     assert alive == []
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.api_schema import assert_conforms
 from tests.security.hostile.manifests import cases
+from tests.stack.api import PATIENCE_S
 from tests.stack.packs import GATE, STEP
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ SAMPLE = {"alias-bomb", "deep-flow-lists", "doubles-each-time", "references-that
 def raw(api: Api, method: str, path: str, *headers: tuple[str, str], body: bytes = b"") -> Any:  # noqa: ANN401
     """The answer to a request that is sent as it is; httpx would correct or refuse many."""
     url = urlsplit(api.stack.api_url)
-    connection = http.client.HTTPConnection(url.netloc, timeout=30)
+    connection = http.client.HTTPConnection(url.netloc, timeout=PATIENCE_S)
     connection.putrequest(method, url.path + path, skip_accept_encoding=True)
     for name, value in (("Authorization", f"Bearer {api.token}"), *headers):
         connection.putheader(name, value)

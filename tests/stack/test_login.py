@@ -13,6 +13,7 @@ import httpx
 
 from taskrunner_cli.app import main
 from taskrunner_cli.world import World
+from tests.stack.api import PATIENCE_S
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +37,7 @@ class Somebody:
         return True
 
     def _sign_in(self, url: str) -> None:
-        with httpx.Client(follow_redirects=True, timeout=30) as http:
+        with httpx.Client(follow_redirects=True, timeout=PATIENCE_S) as http:
             page = http.get(url)
             hidden = re.findall(r'<input[^>]*name="([^"]+)"[^>]*value="([^"]*)"', page.text)
             form: dict[str, Any] = {name: html.unescape(value) for name, value in hidden}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import pytest
 
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from taskrunner_cli.local import Stack
     from tests.stack.api import Api
 
-ROLE = "machine-calls"
+# Names that no interrupted session has left behind.
+NUMBER = uuid4().hex[:8]
+ROLE = f"machine-calls-{NUMBER}"
 PASS = {"Type": "Pass", "End": True}
 FAIL = {"Type": "Fail", "Error": "OutOfStock", "Cause": "the warehouse is empty"}
 WAIT = {"Type": "Wait", "Seconds": 3600, "End": True}
@@ -51,7 +54,7 @@ def machine(
     """Make the machine that packs call by *name*, and yield its ARN; it is deleted at the end."""
     definition = {"StartAt": "Only", "States": {"Only": state}}
     arn: str = states.create_state_machine(
-        name=f"{stack.machine_prefix}_machine_{name}",
+        name=f"{stack.machine_prefix}_machine_{name}-{NUMBER}",
         definition=json.dumps(definition),
         roleArn=f"arn:aws:iam::000000000000:role/{ROLE}",
     )["stateMachineArn"]
@@ -62,7 +65,8 @@ def machine(
 
 
 def step(name: str, more: str = "") -> str:
-    return f"{{id: {name}, {more} run: {{uses: 'states:{name}', with: {{file: orders.csv}}}}}}"
+    uses = f"states:{name}-{NUMBER}"
+    return f"{{id: {name}, {more} run: {{uses: '{uses}', with: {{file: orders.csv}}}}}}"
 
 
 def test_a_machine_is_a_step_and_its_output_is_read(

@@ -164,11 +164,18 @@ def _rollout(
 
 
 def waiting(operator: Api, *manifests: str) -> list[str]:
-    """Return runs of *manifests* once each waits at a gate."""
+    """Return runs of *manifests* once each waits at a gate, and nothing goes on beside it."""
     run_ids = [operator.run(manifest) for manifest in manifests]
     for run_id in run_ids:
-        operator.wait(run_id, "waiting")
+        until(lambda run_id=run_id: rests(operator.state(run_id)), f"{run_id} waits")  # type: ignore[misc]
     return run_ids
+
+
+def rests(state: dict[str, Any]) -> bool:
+    """Return whether a run records nothing more before a decision about its gate."""
+    lanes = [step for step in state["steps"] if step.get("parentId") == "lanes"]
+    beside = {step["status"] for step in lanes if not step["kind"].startswith("Gate")}
+    return state["status"] == "waiting" and not beside & {"Pending", "Running"}
 
 
 def approve(operator: Api, approval: str, *run_ids: str) -> None:
@@ -178,8 +185,7 @@ def approve(operator: Api, approval: str, *run_ids: str) -> None:
 
 
 def open_approvals(operator: Api) -> set[tuple[str, str]]:
-    approvals = operator("GET", "approvals", query={"limit": "100"}).json()["approvals"]
-    return {(entry["runId"], entry["approvalId"]) for entry in approvals}
+    return {(entry["runId"], entry["approvalId"]) for entry in operator.open_approvals()}
 
 
 def test_runs_that_wait_at_gates_finish_on_the_next_release(

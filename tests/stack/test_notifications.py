@@ -138,8 +138,7 @@ def test_a_notification_holds_what_its_approver_needs_to_decide(
 ) -> None:
     run_id = operator.run(MANIFEST)
     notification = queue.of(run_id)
-    approvals = operator("GET", "approvals").json()["approvals"]
-    (listed,) = [approval for approval in approvals if approval["runId"] == run_id]
+    (listed,) = [each for each in operator.open_approvals() if each["runId"] == run_id]
 
     answer = approver(
         "POST",
@@ -220,14 +219,13 @@ def test_a_gate_waits_although_its_notification_is_refused(
     live = functions.get_alias(FunctionName=physical, Name="live")["FunctionVersion"]
     other = {"APPROVAL_TOPIC_ARN": f"{stack.approval_topic_arn}-of-others"}
     changed = {"Variables": before["Variables"] | other}
-    refused = _refused(logs, stack)
     functions.update_function_configuration(FunctionName=physical, Environment=changed)
     other_version = functions.publish_version(FunctionName=physical)["Version"]
     functions.update_alias(FunctionName=physical, Name="live", FunctionVersion=other_version)
     try:
         run_id = operator.run(MANIFEST)
         operator.wait(run_id, "waiting")
-        until(lambda: _refused(logs, stack) == refused + 1, "the refusal is logged")
+        until(lambda: _refused(logs, stack, run_id) == 1, "the refusal is logged")
     finally:
         functions.update_alias(FunctionName=physical, Name="live", FunctionVersion=live)
         functions.update_function_configuration(FunctionName=physical, Environment=before)
@@ -236,11 +234,15 @@ def test_a_gate_waits_although_its_notification_is_refused(
     assert operator.ended(run_id)["status"] == "succeeded"
 
 
-def _refused(logs: Any, stack: Stack) -> int:  # noqa: ANN401 - boto3 has no static types
-    """The number of notifications that SNS has refused. The emulator ignores filter patterns."""
+def _refused(logs: Any, stack: Stack, run_id: str) -> int:  # noqa: ANN401 - boto3 has no static types
+    """The number of a run's notifications that SNS has refused.
+
+    The emulator ignores filter patterns.
+    """
     refusals = [
         json.loads(line)
         for line in lines(logs, f"/taskrunner/{stack.machine_prefix}/functions")
         if '"a notification was not published"' in line
     ]
-    return sum(refusal["reason"] == "AuthorizationError" for refusal in refusals)
+    reasons = [refusal["reason"] for refusal in refusals if refusal["run"] == run_id]
+    return reasons.count("AuthorizationError")

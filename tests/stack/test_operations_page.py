@@ -68,7 +68,8 @@ def test_a_run_on_legal_hold_expires_no_more(
     stack: Stack, operator: Api, aws: Callable[[str], Any], tmp_path: Path
 ) -> None:
     run_id: str = operator("POST", "runs", scan_deploy()).json()["runId"]
-    plan_hash = operator.ended(run_id)["planHash"].removeprefix("sha256:")
+    # The evidence, which comes after the run's end, is on hold too.
+    plan_hash = operator.sealed(run_id)["planHash"].removeprefix("sha256:")
     plan = f"tenant-prod/plans/sha256-{plan_hash}.json"
     before = expirations(stack, aws, run_id, plan)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import boto3
 import pytest
@@ -20,19 +21,20 @@ if TYPE_CHECKING:
     from tests.stack.api import Api
 
 SECRET = "nobody-may-read-this-0815"
+NAME = f"logged-nowhere-{uuid4().hex[:8]}"  # a name that no interrupted test has left behind
 MANIFEST = pack(
     """
     - {id: build, run: {uses: builtin:build}}
     - {id: known, gate: {policy: {policy: known, failureAction: warn,
-       with: {token: "{{ secrets.logged-nowhere }}"}}}}
+       with: {token: "{{ secrets.NAME }}"}}}}
     - {id: review, gate: {approval: {id: security}}}
-    """,
+    """.replace("NAME", NAME),
     spec="""
-    secrets: [{name: logged-nowhere}]
+    secrets: [{name: NAME}]
     approvals: [{id: security}]
     outputs: [{name: zip, type: file, path: /output/bundle.zip}]
     policies: [{id: known, version: "1", rules: [{id: r, require: "with.token == 'x'"}]}]
-    """,
+    """.replace("NAME", NAME),
 )
 
 
@@ -110,7 +112,7 @@ def test_no_log_holds_a_token_a_secret_or_a_presigned_address(
     operator: Api, approver: Api, stack: Stack, aws: Callable[[str], Any]
 ) -> None:
     secrets = aws("secretsmanager")
-    secret_id = f"{stack.machine_prefix}/tenant-prod/logged-nowhere"
+    secret_id = f"{stack.machine_prefix}/tenant-prod/{NAME}"
     secrets.create_secret(Name=secret_id, SecretString=SECRET)
     try:
         run_id = operator.run(MANIFEST)

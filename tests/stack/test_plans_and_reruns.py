@@ -11,7 +11,7 @@ from tests.packs import pack
 from tests.stack.packs import STEP
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import httpx
 
@@ -58,12 +58,13 @@ def _approved(manifest: str, operator: Api, approver: Api) -> str:
 
 
 @pytest.fixture(name="waiting", scope="module")
-def _waiting(manifest: str, operator: Api, approved: str) -> str:
+def _waiting(manifest: str, operator: Api, approved: str) -> Iterator[str]:
     """A later run of the same pack with another input, which waits at its gate."""
     assert approved
     run_id = operator.run(manifest, inputs={"image": "app:2"})
     operator.wait(run_id, "waiting")
-    return run_id
+    yield run_id
+    operator("POST", f"runs/{run_id}/cancel")
 
 
 class TestPlan:

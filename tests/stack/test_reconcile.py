@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.stack.machines import Executions
 from tests.stack.packs import GATE
-from tests.stack.recorded import record_without_start
+from tests.stack.recorded import make_due, record_without_start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +35,7 @@ def test_starts_a_run_that_was_recorded_and_not_started(
     run_id = record_without_start(stack, aws)
     assert operator.state(run_id)["status"] == "queued"
 
+    make_due(stack, aws, run_id)
     aws("lambda").invoke(FunctionName=stack.reconcile_function)
 
     operator.wait(run_id, "succeeded")

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.packs import pack
-from tests.stack.api import statuses
+from tests.stack.api import PATIENCE_S, statuses
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -131,7 +131,7 @@ def content(api: Api, run_id: str, name: str) -> bytes:
     answer = api("GET", f"runs/{run_id}/artifacts/{name}")
     if answer.status_code != httpx.codes.FOUND:
         return answer.content
-    return httpx.get(answer.headers["Location"]).raise_for_status().content
+    return httpx.get(answer.headers["Location"], timeout=PATIENCE_S).raise_for_status().content
 
 
 def test_a_policy_with_a_secret_is_overridden(operator: Api, approver: Api, secret: str) -> None:

@@ -66,11 +66,13 @@ class UnsteadyProxy:
         with suppress(OSError):
             while True:
                 caller, _ = self._listener.accept()
+                # First, so that `close` breaks it unless it is refused here.
+                self._callers.add(caller)
                 if not self._is_open:
                     self.refused += 1
+                    self._callers.discard(caller)
                     caller.close()
                     continue
-                self._callers.add(caller)
                 self._threads.append(threading.Thread(target=self._forward, args=(caller,)))
                 self._threads[-1].start()
 

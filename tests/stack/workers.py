@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -90,15 +91,21 @@ def _admit(stack: Stack) -> None:
     )
 
 
-def lose_lease(stack: Stack, aws: Callable[[str], Any], run_id: str, step_path: str) -> None:
-    """Let the lease of a job have ended, and let the reconciler look at the job now."""
-    aws("dynamodb").update_item(
-        TableName=stack.table_name,
-        Key={"pk": {"S": f"T#tenant-prod#R#{run_id}"}, "sk": {"S": f"T#{step_path}"}},
-        UpdateExpression="SET due_at = :past, lease.expires_at = :past",
-        ConditionExpression="attribute_exists(lease)",
-        ExpressionAttributeValues={":past": {"S": _PAST}},
-    )
+def lose_lease(stack: Stack, aws: Callable[[str], Any], run_id: str, worker_name: str) -> None:
+    """Let the lease that a dead worker has of the step `job` have ended, and reconcile now.
+
+    On a slow machine, its lease may have ended before that. Then the reconciler has offered the job
+    again, and another worker may have it.
+    """
+    table = aws("dynamodb")
+    with suppress(table.exceptions.ConditionalCheckFailedException):
+        table.update_item(
+            TableName=stack.table_name,
+            Key={"pk": {"S": f"T#tenant-prod#R#{run_id}"}, "sk": {"S": "T#job"}},
+            UpdateExpression="SET due_at = :past, lease.expires_at = :past",
+            ConditionExpression="lease.worker = :worker",
+            ExpressionAttributeValues={":past": {"S": _PAST}, ":worker": {"S": worker_name}},
+        )
     aws("lambda").invoke(FunctionName=stack.reconcile_function)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from taskrunner.sandbox.launcher import ForkedSandbox
 
 HOSTILE_EXECUTORS = "tests.fakes.hostile_executors"
-AMPLE = Limits(memory_mib=128, cpu_s=10, wall_s=30)
+AMPLE = Limits(memory_mib=128, cpu_s=60, wall_s=240)
 SERVICES = Services(
     bundles=MemoryBundles(),
     artifacts=MemoryArtifacts({"report": b"all is well"}),

@@ -86,17 +86,17 @@ class TestWallTime:
         result = attempt("rest", replace(AMPLE, wall_s=0.3), seconds=300)
 
         assert (result.reason, result.message) == (Reason.TIMEOUT, "not done after 0.3 seconds")
-        assert time.monotonic() - started < 20
+        assert time.monotonic() - started < 150
         assert works(attempt)
 
     def test_an_attempt_with_almost_no_time_is_killed(self, attempt: Attempt) -> None:
         """As at the end of a quota: the child may not yet lead a process group of its own."""
         limits = replace(AMPLE, wall_s=0.0003)
 
-        results = [attempt("rest", limits, seconds=2) for _ in range(60)]
+        results = [attempt("rest", limits, seconds=300) for _ in range(60)]
 
         assert {result.reason for result in results} == {Reason.TIMEOUT}
-        assert max(result.usage.wall_s for result in results) < 1.5
+        assert max(result.usage.wall_s for result in results) < 150
         assert works(attempt)
 
     def test_an_attempt_does_not_wait_for_a_service_that_is_too_slow(
@@ -106,7 +106,7 @@ class TestWallTime:
 
         class SlowFunctions(MemoryFunctions):
             def invoke(self, name: str, payload: Any) -> Any:  # noqa: ANN401, ARG002
-                may_answer.wait(60)
+                may_answer.wait(300)
                 return {}
 
         services = replace(SERVICES, functions=SlowFunctions())

@@ -146,7 +146,7 @@ def _blind(target: str, seconds: int, place: Path) -> None:
     end = time.monotonic() + seconds
 
     @seed(_SEED)
-    @settings(max_examples=200, deadline=_SLOW_S * 1000, database=None,
+    @settings(max_examples=200, deadline=None, database=None,
               suppress_health_check=list(HealthCheck))  # fmt: skip
     @given(st.sampled_from(known) | st.lists(parts, max_size=6).map(b"".join), st.integers(0))
     def holds(data: bytes, number: int) -> None:

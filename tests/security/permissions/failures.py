@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.machine.client import Client
 
-_DEADLINE_S: Final = 60.0
+_DEADLINE_S: Final = 240.0
 _HELD, _DECIDED = "held", "decided"
 _BAD: Final = "{id: other, run: {uses: builtin:fail, with: {message: broken}}}"
 _UNDECIDABLE: Final = (

@@ -114,7 +114,10 @@ def _said(made: Deployment, tenant: str, run_id: str, does: str) -> Answer:
     return Answer(0, {}, "", [])
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=8,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(script=st.lists(st.tuples(st.booleans(), acts), min_size=4, max_size=10))
 def test_acts_of_other_tenants_change_nothing(
     made: Deployment, script: list[tuple[bool, Act]]

@@ -52,7 +52,7 @@ FAILING: Final = pack(
 _BROWSERS: Final = ("chromium", "google-chrome", "chromium-browser")
 # The report of a browser in every test of refusals; nothing else may be in its console.
 _EXPECTED: Final = "Failed to load resource"
-_PATIENCE_MS: Final = 30_000  # how long a person waits for what the stack does by itself
+_PATIENCE_MS: Final = 120_000  # how long a person waits for what the stack does by itself
 _DESKTOP: Final[Any] = {"width": 1280, "height": 900}
 WIDE: Final = 1280  # at which a run's page has two columns
 _MARGIN: Final = 16  # around the subject of a picture
@@ -71,9 +71,18 @@ def chromium() -> Iterator[Browser]:
     assert program, f"install one of {', '.join(_BROWSERS)}: apt-get install chromium"
     expect.set_options(timeout=_PATIENCE_MS)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=program, args=["--no-sandbox"], timeout=_PATIENCE_MS
+        )
         yield browser
         browser.close()
+
+
+def new_page(browser: Browser) -> Page:
+    """Return a page in which nobody has signed in."""
+    page = browser.new_page()
+    page.set_default_timeout(_PATIENCE_MS)
+    return page
 
 
 @dataclass

@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.stack.console.browser import RELEASE, Person
+from tests.stack.console.browser import RELEASE, Person, new_page
 from tests.stack.console.made_run import MadeRun, entry, step
 from tests.stack.packs import GATED
 
@@ -162,7 +162,7 @@ def _lost_attempt(number: int) -> dict[str, Any]:
 def test_axe_finds_nothing_before_signing_in_without_a_connection_and_after_a_decision(
     browser: Browser, stack: Stack, operator: Api
 ) -> None:
-    page = browser.new_page()
+    page = new_page(browser)
     page.goto(f"{stack.console_url}")
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
     found = {"the sign-in": _violations(page)}

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def _sealed_run(operator: Api) -> str:
     """A run that has captured a file, and whose evidence is there."""
     run_id: str = operator("POST", "runs", scan_deploy()).json()["runId"]
-    operator.ended(run_id)
+    operator.sealed(run_id)
     return run_id
 
 

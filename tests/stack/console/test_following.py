@@ -39,7 +39,7 @@ def test_a_run_that_waits_costs_three_requests_a_minute(alice: Person, waiting_r
     with alice.page.expect_response(_is_unchanged):
         pass
     asked.clear()
-    for _ in range(3):
+    for _ in range(4):  # the first of them may have been asked for before
         with alice.page.expect_response(_is_unchanged):
             pass
     alice.page.unroute_all()
@@ -54,17 +54,21 @@ def _is_unchanged(response: Response) -> bool:
     return response.status == 304
 
 
-def test_a_change_shows_within_seconds(alice: Person, operator: Api) -> None:
+def test_a_change_shows_as_soon_as_the_service_knows_it(alice: Person, operator: Api) -> None:
+    """The answer to the request that waits has it, so the page asks for it once."""
     run_id = operator.run(GATED)
     operator.wait(run_id, "waiting")
     alice.go(f"#/runs/{run_id}")
-    with alice.page.expect_request(_WAITING):
+    with alice.page.expect_request(_WAITING) as waiting:
         expect(alice.gate(run_id)).to_be_visible()
 
     operator("POST", f"runs/{run_id}/cancel")
 
     title = alice.page.get_by_role("heading", level=1)
-    expect(title).to_contain_text("Cancelled", timeout=10_000)
+    expect(title).to_contain_text("Cancelled")
+    answer = waiting.value.response()
+    assert answer is not None
+    assert answer.status == 200, "it had been answered before the change"
     expect(alice.gate(run_id)).to_be_hidden()
     expect(alice.page.get_by_role("log")).to_contain_text("Run cancelled.")
     expect(alice.page.get_by_text("Final")).to_be_visible()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from playwright.sync_api import expect
 
-from tests.stack.console.browser import RELEASE
+from tests.stack.console.browser import RELEASE, new_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -31,7 +31,7 @@ def test_somebody_signs_in_and_approves_with_the_keyboard_alone(
 ) -> None:
     run_id = operator.run(RELEASE)
     operator.wait(run_id, "waiting")
-    page = browser.new_page()
+    page = new_page(browser)
     page.goto(f"{stack.console_url}#/runs/{run_id}")
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
 

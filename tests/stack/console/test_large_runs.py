@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _ITEMS = 10_000
 _LONGEST_FRAME_MS = 100
+# The same on a slow machine, as a multiple of the time in which its browser parses the answer.
+_MOST_PARSES = 20
 _MOST_TRIES = 8
 _MOST_ELEMENTS = 1500
 # Collects what keeps the page from answering for longer than 50 ms.
@@ -31,6 +33,16 @@ _OBSERVE = """
     for (const entry of list.getEntries()) window.longTasks.push(entry.duration);
   }).observe({ type: 'longtask' });
 }
+"""
+
+
+# The shortest of some times in milliseconds, because a busy machine makes a time longer.
+_PARSE = """
+(text) => Math.min(...Array.from({ length: 5 }, () => {
+  const start = performance.now();
+  JSON.parse(text);
+  return performance.now() - start;
+}))
 """
 
 
@@ -137,14 +149,21 @@ def test_ten_thousand_items_open_without_a_long_frame(alice: Person) -> None:
     alice.page.route("**/runs/large", answer)
     alice.page.route("**/runs/large/logs?**", lambda route: route.fulfill(status=200, body=""))
     # A machine that is busy with other tests makes a frame longer, but never shorter.
-    tries = (_longest_frame(alice) for _ in range(_MOST_TRIES))
-    longest = next((frame for frame in tries if frame < _LONGEST_FRAME_MS), None)
+    tries = (_is_quick(alice, state) for _ in range(_MOST_TRIES))
+    is_quick = any(tries)
     elements = alice.page.evaluate("document.querySelectorAll('*').length")
     alice.page.unroute("**/runs/large")
     alice.page.unroute("**/runs/large/logs?**")
 
-    assert longest is not None
+    assert is_quick
     assert elements < _MOST_ELEMENTS
+
+
+def _is_quick(person: Person, state: str) -> bool:
+    """Return whether no frame was long for this machine, when the run of *state* was opened."""
+    longest_ms = _longest_frame(person)
+    parse_ms: float = person.page.evaluate(_PARSE, state)
+    return longest_ms < max(_LONGEST_FRAME_MS, _MOST_PARSES * parse_ms)
 
 
 def _longest_frame(person: Person) -> float:

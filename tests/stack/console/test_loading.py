@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from playwright.sync_api import expect
 
+from tests.stack.console.browser import new_page
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route
 
@@ -22,7 +24,7 @@ _LOADED: Final = """
 def test_a_first_page_loads_four_files_and_a_second_one_none(
     browser: Browser, stack: Stack
 ) -> None:
-    page = browser.new_page()
+    page = new_page(browser)
 
     assert sorted(_load(page, stack)) == ["boot.js", "console.css", "console.js", "icon.svg"]
     assert _load(page, stack) == []
@@ -42,7 +44,7 @@ def test_a_page_loads_although_its_files_are_refused_at_first(
         else:
             route.continue_()
 
-    page = browser.new_page()
+    page = new_page(browser)
     page.route("**/console.*", refuse_twice)
 
     _load(page, stack)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect
 
-from tests.stack.console.browser import Person
+from tests.stack.console.browser import Person, new_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Route
@@ -61,7 +62,7 @@ def test_a_person_of_several_tenants_chooses_one(browser: Browser, stack: Stack)
 
 
 def test_an_answer_to_another_sign_in_is_refused(browser: Browser, stack: Stack) -> None:
-    page = browser.new_page()
+    page = new_page(browser)
     page.goto(f"{stack.console_url}?code=stolen&state=somebody-elses")
 
     expect(page.get_by_role("alert")).to_contain_text("not for this tab")
@@ -88,6 +89,6 @@ def test_an_expired_token_asks_to_sign_in_again_and_keeps_the_place(
     again.click()
     alice.enter_password()
 
-    assert alice.page.url.endswith(place)
+    expect(alice.page).to_have_url(re.compile(f"{re.escape(place)}$"))
     expect(alice.page.get_by_text("● Live")).to_be_visible()
     alice.context.close()

@@ -79,7 +79,7 @@ def test_stores_and_fetches_500_mib_within_a_few_mib_of_memory(
         check=True,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=500,
     )
 
     size_bytes, sha256, fetched_bytes, growth_kib = json.loads(done.stdout)["large"]

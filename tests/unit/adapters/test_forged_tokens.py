@@ -272,7 +272,10 @@ def test_a_rejected_token_causes_no_read(server: KeyServer) -> None:
     assert registry.reads == []
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=200,
+)
 @given(
     header=st.dictionaries(
         st.sampled_from(["alg", "kid", "typ", "crit", "b64", "jku", "cty", "enc", "zip"]),

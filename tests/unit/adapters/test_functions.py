@@ -368,7 +368,7 @@ def silent_server() -> Iterator[tuple[str, list[str]]]:
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
             requests.append(self.rfile.readline().split()[0].decode())
-            test_is_over.wait(10)
+            test_is_over.wait(300)
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})

@@ -130,7 +130,7 @@ def test_a_bug_looks_like_a_bug() -> None:
         SnsNotifications(Sns(ZeroDivisionError()), TOPIC).publish(NOTIFICATION)
 
 
-def test_gives_up_on_a_silent_endpoint_after_two_attempts_and_seven_seconds(
+def test_gives_up_on_a_silent_endpoint_after_two_attempts_of_three_seconds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -139,12 +139,15 @@ def test_gives_up_on_a_silent_endpoint_after_two_attempts_and_seven_seconds(
     with silent_server() as (url, connections):
         monkeypatch.setenv("AWS_ENDPOINT_URL", url)
         notifications = AwsWorld({"APPROVAL_TOPIC_ARN": TOPIC}).notifications
+        config = notifications._client.meta.config
         started_at = time.monotonic()
 
         assert notifications.publish(NOTIFICATION) is False
 
-    assert time.monotonic() - started_at <= 7
+    assert config.connect_timeout + config.read_timeout == 3
     assert len(connections) == ATTEMPTS == 2
+    # A busy machine needs some time more; the limit of one attempt of boto3 is 60 seconds.
+    assert time.monotonic() - started_at < 60
 
 
 @contextmanager

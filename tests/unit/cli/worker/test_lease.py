@@ -1,6 +1,8 @@
 """The lease of a running job: heartbeats, the order to stop, its loss, a service that is away."""
 
 import re
+import time
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +11,7 @@ from tests.worker_process import processes_of
 from tests.worker_service import WorkerService
 
 LASTING = 'trap "echo asked; exit 0" TERM; echo begun; while :; do sleep 0.05; done'
+UNTIL_FLAG = 'echo begun; until [ -e "$FLAG" ]; do sleep 0.05; done'
 DEAF = 'trap "" TERM; echo begun; while :; do sleep 0.05; done'
 
 
@@ -17,11 +20,18 @@ def _quick(service: WorkerService) -> None:
     service.heartbeat_s = 0.1
 
 
-def test_heartbeats_renew_a_lease(service: WorkerService, run_once: RunOnce) -> None:
-    service.lease_s = 2.5
-    job = service.offer("sleep 3.5")
+def test_heartbeats_renew_a_lease(
+    service: WorkerService, run_once: RunOnce, tmp_path: Path
+) -> None:
+    service.lease_s = 5.0
+    flag = tmp_path / "flag"
+    job = service.offer(UNTIL_FLAG, env={"FLAG": str(flag)})
 
-    run_once()
+    with in_background(run_once):
+        service.wait_for(lambda: job.lease_id)
+        first_end_s = job.expires_s
+        service.wait_for(lambda: time.monotonic() > first_end_s)
+        flag.touch()
 
     assert service.ended(job)["status"] == "succeeded"
     assert (job.losses, len(job.workers)) == (0, 1)
@@ -31,7 +41,7 @@ def test_heartbeats_renew_a_lease(service: WorkerService, run_once: RunOnce) -> 
 def test_the_service_stops_a_job(service: WorkerService, run_once: RunOnce, script: str) -> None:
     job = service.offer(script)
 
-    with in_background(run_once):
+    with in_background(run_once, grace_s=60.0 if script == LASTING else 0.5):
         service.wait_for(lambda: job.text() == "begun\n")
         service.stop(job, "cancelled")
         completion = service.ended(job)
@@ -74,7 +84,7 @@ def test_a_job_that_takes_too_long_is_stopped(service: WorkerService, run_once: 
         "timeout",
         "it ran longer than 0.5 seconds",
     )
-    assert 1.0 <= completion["usage"]["wallSeconds"] < 10  # the time, and the grace
+    assert completion["usage"]["wallSeconds"] >= 1.0  # the time, and the grace
 
 
 def test_a_lost_lease_ends_the_job_without_a_completion(
@@ -113,11 +123,14 @@ def test_a_service_that_is_away_for_less_than_the_lease_does_not_disturb_the_job
 def test_the_worker_ends_the_job_when_the_lease_has_run_out_by_its_own_clock(
     service: WorkerService, run_once: RunOnce
 ) -> None:
-    service.lease_s = 3.0
     job = service.offer(LASTING)
 
     with in_background(run_once):
         service.wait_for(lambda: job.text() == "begun\n")
+        service.lease_s = 3.0
+        before = job.heartbeats
+        # The second one is sent when the answer to the first one has come.
+        service.wait_for(lambda: job.heartbeats > before + 1)
         service.is_down = True
         service.wait_for(lambda: processes_of(job) == [])
 
@@ -125,13 +138,22 @@ def test_the_worker_ends_the_job_when_the_lease_has_run_out_by_its_own_clock(
 
 
 def test_no_output_is_lost_or_repeated_while_the_service_is_away(
-    service: WorkerService, run_once: RunOnce
+    service: WorkerService, run_once: RunOnce, tmp_path: Path
 ) -> None:
-    job = service.offer("for i in $(seq 1 40); do echo $i; sleep 0.05; done")
+    while_up, while_down = tmp_path / "up", tmp_path / "down"
+    parts = (
+        "echo 1",
+        "seq 2 20",
+        f"until [ -e {while_up} ]; do sleep 0.05; done",
+        f"for i in $(seq 21 40); do echo $i; sleep 0.01; done; touch {while_down}",
+    )
+    job = service.offer("\n".join(parts))
 
     with in_background(run_once):
         service.wait_for(lambda: job.text() != "")
         service.is_down = True
+        while_up.touch()
+        service.wait_for(while_down.exists)
         turned_away = service.turned_away
         service.wait_for(lambda: service.turned_away > turned_away)
         service.is_down = False
@@ -141,14 +163,15 @@ def test_no_output_is_lost_or_repeated_while_the_service_is_away(
 
 
 def test_the_end_of_a_job_is_reported_when_the_service_is_back(
-    service: WorkerService, run_once: RunOnce
+    service: WorkerService, run_once: RunOnce, tmp_path: Path
 ) -> None:
-    job = service.offer("echo begun; read -r line < go")
-    job.job["script"] = "mkfifo go; echo begun; sleep 1"
+    flag = tmp_path / "flag"
+    job = service.offer(UNTIL_FLAG, env={"FLAG": str(flag)})
 
     with in_background(run_once):
         service.wait_for(lambda: job.text() == "begun\n")
         service.is_down = True
+        flag.touch()
         service.wait_for(lambda: processes_of(job) == [])
         turned_away = service.turned_away
         service.wait_for(lambda: service.turned_away > turned_away)
