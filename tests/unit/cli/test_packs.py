@@ -210,8 +210,8 @@ class TestSimulate:
             "      24 │         uses: builtin:scanner",
             "         │         ^",
             "  ✗ $.inputs.target  it is required",
-            "try:   --input target=VALUE",
             "       invalid_pack (HTTP 400, trace f62f3c2b)",
+            "try:   --input target=VALUE",
         ]
 
     def test_prints_plan_errors_as_json_with_their_places(
