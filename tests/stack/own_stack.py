@@ -8,12 +8,13 @@ files. pytest-xdist gives the tests of the stack to two processes (tests/conftes
 from __future__ import annotations
 
 import fcntl
+import os
 import random
 import socket
 from contextlib import suppress
 from functools import cache
 from itertools import count
-from typing import IO, TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final
 
 from taskrunner_cli import local
 from taskrunner_cli.local.emulator import HOST
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from taskrunner_cli.local import Stack
 
 _LINKED: Final = ROOT / ".local" / "linked"
-_held: list[IO[str]] = []  # locks, until this process ends
 # Linux begins at 32768 by default, and other systems at 49152.
 _NOT_EPHEMERAL: Final = range(20000, 32000)
 
@@ -40,13 +40,13 @@ def own_workspace() -> Workspace:
 
 
 def _is_free(path: Path) -> bool:
-    lock = path.open("w")
+    """Return whether no other process holds the lock *path*, and hold it until this one ends."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT)  # a file object would warn that nobody closes it
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        lock.close()
+        os.close(lock)
         return False
-    _held.append(lock)
     return True
 
 
