@@ -60,6 +60,7 @@ def cases() -> dict[str, Case]:
                 spec="policies:\n"
                 + filled("- {id: p%d, version: x, rules: [{id: r, require: run.id}]}", 145_000),
             ),
+            refused=False,
         ),
         "secrets-and-their-readers": Case(
             "",

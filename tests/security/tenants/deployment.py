@@ -154,7 +154,7 @@ class Deployment:
         if name.startswith("s3:"):
             return [] if params["Key"].startswith(f"{tenant}/") else [params["Key"]]
         if name == "stepfunctions:StartExecution":
-            run = json.loads(params["input"])["run"]
+            run = json.loads(params["input"])["place"]["run"]
             owner = self.executions.setdefault(params["name"], (run["tenant"], run["id"]))
             return [] if owner == (run["tenant"], run["id"]) and owner[0] == tenant else [str(run)]
         if name == "sns:Publish":
