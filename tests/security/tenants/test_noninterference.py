@@ -141,4 +141,5 @@ def test_every_execution_and_machine_call_was_of_one_tenant(made: Deployment) ->
     """All that the property above has done: no call to AWS reached into another tenant."""
     assert made.calls
     assert made.strange == []
+    assert made.executions
     assert len(set(made.executions.values())) == len(made.executions)
