@@ -28,7 +28,7 @@ def handler(
     if event["ask"] == FINALLY:
         tenant, run_id = run_of(event)
         begin_finally(tenant, run_id, failure(event), event["execution"], world or bootstrap.aws())
-        return {"value": {"run": event["place"]["run"], "path": ""}}
+        return {"value": {"run": {"tenant": tenant, "id": run_id}, "path": ""}}
     return decide_flow(
         step_reference(event),
         Question(event["ask"]),
