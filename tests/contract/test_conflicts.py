@@ -58,6 +58,9 @@ if TYPE_CHECKING:
 LANES = 100  # as many as a Distributed Map runs at a time
 WAVE = 5  # of them
 CALLS = 30  # that a machine, a worker or EventBridge makes, at most
+# A client of the API repeats a decision for as long as it is answered 503. All of them read and
+# write one item, and without the pauses between their tries some need 20 calls.
+CALLS_OF_CLIENTS = 500
 
 
 class Waves:
@@ -136,11 +139,14 @@ class ConflictingWorld(MemoryWorld):
         """Create the run run-7 of *steps*."""
         create_run(a_request(pack(steps, spec=spec)), self)
 
-    def all_at_once(self, end: Callable[[int], object]) -> None:
-        """Let *end* record each of the ends in a thread of its own, called again if it must be."""
+    def all_at_once(self, end: Callable[[int], object], calls: int = CALLS) -> None:
+        """Let *end* record each of the ends in a thread of its own, in as many *calls* as it takes.
+
+        These are the most that somebody makes.
+        """
         self.waves.is_over = False
         with ThreadPoolExecutor(LANES) as lanes:
-            list(lanes.map(lambda lane: _until_recorded(end, lane), range(LANES)))
+            list(lanes.map(lambda lane: _until_recorded(end, lane, calls), range(LANES)))
         self.waves.is_over = True
         assert self.waves.conflicts > LANES
 
@@ -151,8 +157,8 @@ class ConflictingWorld(MemoryWorld):
         return Counter(entry_id for entry_id in ids if entry_id.endswith(ending))
 
 
-def _until_recorded(end: Callable[[int], object], lane: int) -> None:
-    for _ in range(CALLS):
+def _until_recorded(end: Callable[[int], object], lane: int, calls: int) -> None:
+    for _ in range(calls):
         try:
             end(lane)
         except TryAgainError:
@@ -285,7 +291,7 @@ def test_gates_are_decided_once_and_woken_once(crowded: ConflictingWorld) -> Non
             step_ids=[f"s{lane}"],
         )
 
-    crowded.all_at_once(approve)
+    crowded.all_at_once(approve, CALLS_OF_CLIENTS)
 
     assert crowded.entries("#decided") == once(SIDE_BY_SIDE, "#decided")
     assert Counter(crowded.tokens.sent) == Counter(f"token-{path}" for path in SIDE_BY_SIDE)
