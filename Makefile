@@ -174,7 +174,7 @@ check-workflows:
 	$(bin)/zizmor --offline --no-progress --quiet .github
 	$(bin)/pre-commit validate-config
 
-# One process more than processors, because some tests wait. tests/conftest.py says which tests share a process.
+# Two processes more than processors, because some tests wait. tests/conftest.py says which tests share a process.
 processes = $(shell $(bin)/python -c 'import os; print(min(4, (os.cpu_count() or 1) + 2))')
 pytest = $(bin)/pytest --numprocesses=$(processes) --dist=loadfile --no-loadscope-reorder
 

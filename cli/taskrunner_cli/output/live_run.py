@@ -103,12 +103,7 @@ class NoDisplay:
         """Start the display."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         """Stop the display."""
 
     def show(self, update: "RunUpdate") -> None:
@@ -126,12 +121,7 @@ class PlainLines(NoDisplay):
         self._hints: list[Text] = []
         self._waits: list[str] = []
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         """Print the lines of output that have not ended."""
         self._print(self._lines.rest())
 

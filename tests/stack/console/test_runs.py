@@ -18,6 +18,8 @@ from tests.stack.packs import GATED
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from playwright.sync_api import Locator
+
     from tests.stack.api import Api
     from tests.stack.console.browser import Person
 
@@ -268,11 +270,16 @@ def test_a_pack_that_cannot_be_planned_shows_problems_at_their_lines(
     alice.picture(picture("simulate-problems"), problems)
 
 
+def simulated(person: Person, manifest: str) -> Locator:
+    """Let *person* simulate a pack, and return its plan on the page."""
+    person.go("#/simulate")
+    person.page.get_by_label("Pack (YAML)").fill(manifest)
+    person.page.get_by_role("button", name="Simulate").click()
+    return person.page.get_by_label("Plan")
+
+
 def test_a_simulation_shows_the_plan_its_budget_and_its_gates(alice: Person) -> None:
-    alice.go("#/simulate")
-    alice.page.get_by_label("Pack (YAML)").fill(GATED)
-    alice.page.get_by_role("button", name="Simulate").click()
-    plan = alice.page.get_by_label("Plan")
+    plan = simulated(alice, GATED)
 
     expect(plan).to_contain_text("security")
     expect(plan).to_contain_text("State transitions, at most")
@@ -281,10 +288,7 @@ def test_a_simulation_shows_the_plan_its_budget_and_its_gates(alice: Person) -> 
 
 
 def test_a_simulation_has_no_link_away_from_the_pack_that_somebody_writes(alice: Person) -> None:
-    alice.go("#/simulate")
-    alice.page.get_by_label("Pack (YAML)").fill(GATED)
-    alice.page.get_by_role("button", name="Simulate").click()
-    plan = alice.page.get_by_label("Plan")
+    plan = simulated(alice, GATED)
 
     plan.get_by_text("build", exact=True).click()
 
@@ -293,10 +297,7 @@ def test_a_simulation_has_no_link_away_from_the_pack_that_somebody_writes(alice:
 
 
 def test_a_simulation_shows_the_items_of_a_map_by_their_numbers(alice: Person) -> None:
-    alice.go("#/simulate")
-    alice.page.get_by_label("Pack (YAML)").fill(_ITEMS)
-    alice.page.get_by_role("button", name="Simulate").click()
-    plan = alice.page.get_by_label("Plan")
+    plan = simulated(alice, _ITEMS)
     expect(plan).to_contain_text("3 items")
     expect(plan.get_by_role("progressbar")).to_have_count(0)
 

@@ -143,7 +143,7 @@ class _Proof:
                 yield f"{name} is never reached"
         for gate in self._ways.gates:
             if gate.id not in self._ways.states:
-                yield f"there is no state of the gate {gate.id}"
+                yield f"the gate {gate.id} has no state"
         if not self._plan.final_steps:
             yield from self._sequence(self._plan.steps, 0, [DONE])
             return
