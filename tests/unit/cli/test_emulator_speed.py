@@ -1,0 +1,25 @@
+"""What makes the emulator faster gives the same results as MiniStack alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+from taskrunner_cli.local import emulator
+from tests.template import ROOT
+
+PYTHON = ROOT / ".local/venvs/emulator/bin/python"
+SPEED = Path(emulator.__file__).with_name("emulator_speed.py")
+
+
+def test_the_emulators_faster_functions_return_what_its_own_return() -> None:
+    done = subprocess.run(  # noqa: S603 - our own program
+        [PYTHON, "-P", Path(__file__).with_name("compared_emulator.py"), SPEED],
+        check=True,
+        capture_output=True,
+        env=os.environ | {"PYTHONPATH": ""},
+    )
+
+    assert json.loads(done.stdout) == []
