@@ -70,6 +70,33 @@ def copy_item(value: Any) -> Any:
     return value if type(value) in _PLAIN else copy.deepcopy(value)
 
 
+class _HeaderName(bytes):
+    """A header's name as MiniStack writes it; uvicorn would send it in lower case."""
+
+    def lower(self) -> bytes:
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        return bytes(self).lower() == other
+
+    __hash__ = bytes.__hash__
+
+
+def with_header_names(application: Any) -> Any:
+    """Return the ASGI *application* with the names of its headers as it writes them."""
+
+    async def named(scope: Any, receive: Any, send: Any) -> None:
+        async def send_named(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                headers = [(_HeaderName(name), value) for name, value in message["headers"]]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await application(scope, receive, send_named)
+
+    return named
+
+
 async def serve(application: Any, config: Any) -> None:
     """Serve requests by uvicorn, with hypercorn's *config*.
 
@@ -79,7 +106,7 @@ async def serve(application: Any, config: Any) -> None:
     """
     host, _, port = config.bind[0].rpartition(":")
     settings = uvicorn.Config(
-        application,
+        with_header_names(application),
         host=host,
         port=int(port),
         http="httptools",
@@ -87,6 +114,7 @@ async def serve(application: Any, config: Any) -> None:
         lifespan="on",
         log_level=config.loglevel.lower(),
         access_log=False,
+        proxy_headers=False,  # MiniStack reads them
         server_header=False,
         date_header=False,  # MiniStack adds it
         timeout_keep_alive=int(config.keep_alive_timeout),
