@@ -11,10 +11,13 @@ tests/stack/test_throttles.py, test_runs.py, test_events.py and test_function_er
 `emulator.start` runs this file in the emulator's environment, so it imports nothing of the project.
 """
 
+import contextlib
 import fcntl
 import json
+import os
 import random
 import runpy
+import select
 import sys
 import termios
 import threading
@@ -38,12 +41,10 @@ _build_event = apigateway_v1._build_lambda_event_v1
 _poll_streams = lambda_svc._poll_dynamodb_streams
 _filter_records = lambda_svc._apply_filter_criteria
 _build_runtime_handler = ProvidedWorker._build_handler_class
-_drain_log = ProvidedWorker._drain_stderr_bounded
 
 _MOST_TO_READ_S = 0.25  # as MiniStack's most for a log
-_TO_QUEUE_S = (
-    0.005  # from the pipe to the lines of the log, which takes no time if nothing else runs
-)
+_LOOK_S = 0.0005
+_BLOCK_BYTES = 65536
 
 _task = threading.local()  # `token`: what the callback task of this thread waits for
 _stream = threading.local()  # of the thread that reads streams; see poll_streams
@@ -181,17 +182,42 @@ def build_runtime_handler(worker: ProvidedWorker, *generation: Any) -> type[Any]
     return handler
 
 
+def pump_output(_: ProvidedWorker, stream: Any, lines: Any) -> None:
+    """Queue what a function logs, until it ends. A queue that is full loses its oldest *lines*.
+
+    A line leaves the function's pipe and enters the queue while the queue is locked. So whoever
+    holds the lock, and finds the pipe empty, finds every line in the queue.
+    """
+    readable = select.poll()
+    readable.register(stream, select.POLLIN)
+    data, rest = b"-", b""
+    with stream, contextlib.suppress(OSError, ValueError):
+        while data:
+            readable.poll()
+            with lines.mutex:
+                data = os.read(stream.fileno(), _BLOCK_BYTES)
+                *whole, rest = (rest + data).split(b"\n")
+                whole += [rest] if rest and not data else []
+                texts = (line.decode(errors="replace").rstrip("\r") for line in whole)
+                lines.queue.extend(texts)
+                while len(lines.queue) > lines.maxsize:
+                    lines.queue.popleft()
+
+
 def drain_log(worker: ProvidedWorker, first_line_wait: float = _MOST_TO_READ_S) -> str:
     """Return what a function has logged in a call.
 
-    MiniStack waits for a first line for 50 ms, but a function has written it before its answer. So
-    this waits while the function's pipe holds something, and then for the thread that reads it.
+    MiniStack waits for a first line for 50 ms, and for another one for 5 ms. But a function has
+    written all of them before its answer. So this waits only while its pipe holds something.
     """
     deadline = time.monotonic() + first_line_wait
     while _has_unread_output(worker) and time.monotonic() < deadline:
-        time.sleep(0.001)
-    lines: str = _drain_log(worker, _TO_QUEUE_S)
-    return lines
+        time.sleep(_LOOK_S)
+    lines = worker._stderr_queue
+    with lines.mutex:
+        text = "\n".join(lines.queue)
+        lines.queue.clear()
+    return text
 
 
 def _has_unread_output(worker: ProvidedWorker) -> bool:
@@ -214,6 +240,7 @@ if __name__ == "__main__":
     lambda_svc._poll_dynamodb_streams = poll_streams
     lambda_svc._apply_filter_criteria = filter_records
     ProvidedWorker._build_handler_class = build_runtime_handler
+    ProvidedWorker._pump_output = pump_output
     ProvidedWorker._drain_stderr_bounded = drain_log
     runpy.run_path(str(Path(__file__).with_name("emulator_speed.py")))["install"]()
     app.main()

@@ -1,12 +1,16 @@
-"""Compare MiniStack's functions with those of `emulator_speed.py`, and print what differs as JSON.
+"""Compare MiniStack's functions with those that replace them, and print what differs as JSON.
 
 test_emulator_speed.py runs it in the emulator's environment.
 """
 
 import copy
 import json
+import queue
 import runpy
+import subprocess
 import sys
+import threading
+from types import SimpleNamespace
 from typing import Any
 
 from ministack.core import iam_evaluator
@@ -70,4 +74,51 @@ def differences(speed: dict[str, Any]) -> list[str]:
     return found
 
 
-json.dump(differences(runpy.run_path(sys.argv[1])), sys.stdout)
+# Writes a line after each that it reads, and then says so over another pipe.
+TALKER = """
+import sys
+for number in sys.stdin:
+    sys.stderr.write(f"{number.strip()} a\\r\\n{number.strip()} b\\n\\n")
+    sys.stderr.flush()
+    sys.stdout.write("done\\n")
+    sys.stdout.flush()
+sys.stderr.write("the end")
+"""
+
+
+def lost_lines(process: dict[str, Any]) -> list[str]:
+    """Return what is missing in the log of a function after its answer."""
+    talker = subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-c", TALKER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert talker.stdin
+    assert talker.stdout
+    lines: queue.Queue[str] = queue.Queue(maxsize=10)
+    worker = SimpleNamespace(_stderr_queue=lines, _proc=SimpleNamespace(stdout=talker.stderr))
+    pump = threading.Thread(target=process["pump_output"], args=(worker, talker.stderr, lines))
+    pump.start()
+    found = []
+    for number in range(300):
+        talker.stdin.write(f"{number}\n".encode())
+        talker.stdin.flush()
+        talker.stdout.readline()
+        log = process["drain_log"](worker)
+        if log != f"{number} a\n{number} b\n":
+            found.append(f"the log of call {number} is {log!r}")
+    for _ in range(5):
+        talker.stdin.write(b"more\n")
+        talker.stdin.flush()
+        talker.stdout.readline()
+    talker.stdin.close()
+    pump.join()
+    last = process["drain_log"](worker).split("\n")
+    if last != ["", *["more a", "more b", ""] * 3, "the end"][-10:]:
+        found.append(f"the last lines are {last}")
+    return found
+
+
+speed, process = map(runpy.run_path, sys.argv[1:])
+json.dump(differences(speed) + lost_lines(process), sys.stdout)
