@@ -13,6 +13,7 @@ from __future__ import annotations
 import copy
 import json
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -107,19 +108,31 @@ def _answered(client: Any, operation: str, request: dict[str, Any], region: str)
     handler.region, handler.current_account = region, DEFAULT_ACCOUNT_ID
     handler.body = _copied(request)
     result = getattr(handler, _FUNCTIONS[operation])().result
-    try:
-        answer = _copied(result)
-    except TypeError:  # it has bytes
-        answer = copy.deepcopy(result)
-    answer["ResponseMetadata"] = {"HTTPStatusCode": 200, "RetryAttempts": 0}
+    answer, response = _received(result)
     emit, place = client.meta.events.emit, f"dynamodb.{operation}"
     model, context = client.meta.service_model.operation_model(operation), dict[str, Any]()
     emit(f"provide-client-params.{place}", params=request, model=model, context=context)
-    emit(f"after-call.{place}", http_response=None, parsed=answer, model=model, context=context)
+    emit(f"after-call.{place}", http_response=response, parsed=answer, model=model, context=context)
     return answer
 
 
 def _copied(value: dict[str, Any]) -> dict[str, Any]:
-    """Return what is at the other end of a connection."""
+    """Return what is at the other end of a connection.
+
+    Raises:
+        TypeError: *value* has bytes.
+    """
     copied: dict[str, Any] = json.loads(json.dumps(value))
     return copied
+
+
+def _received(result: dict[str, Any]) -> tuple[dict[str, Any], SimpleNamespace]:
+    """Return an answer as botocore reads it, and the part of its response that tests look at."""
+    try:
+        text = json.dumps(result)
+    except TypeError:  # it has bytes
+        text, answer = "", copy.deepcopy(result)
+    else:
+        answer = json.loads(text)
+    answer["ResponseMetadata"] = {"HTTPStatusCode": 200, "RetryAttempts": 0}
+    return answer, SimpleNamespace(status_code=200, content=text.encode())
