@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from functools import cache
 from pathlib import Path
 
 import botocore
+import botocore.session
 import pytest
 
 from tests.architecture.ports import USED
@@ -23,6 +25,10 @@ from tests.template import ROOT, folder, functions
 
 PACKAGES = ROOT / "layers/core/python"
 BOOTSTRAP = PACKAGES / "taskrunner/bootstrap.py"
+OPERATIONS: dict[str, tuple[str, ...]] = runpy.run_path(str(PACKAGES / "trim_botocore.py"))[
+    "OPERATIONS"
+]
+CALLED_BY_BOTOCORE = {"CreateSession", "HeadBucket"}
 # The distributions of a layer beside CoreLayer, and what the code imports from it.
 SCHEMA = {"jsonschema-rs": "jsonschema_rs"}
 SIGNATURE = {
@@ -36,25 +42,51 @@ CLIENTS = """
 import json, sys
 import botocore.session
 session = botocore.session.get_session()
+
+def described(shape, around=()):
+    if shape is None or shape.name in around:
+        return shape and shape.name
+    around = (*around, shape.name)
+    inner = dict(getattr(shape, "members", {}))
+    for part in ("member", "key", "value"):
+        if hasattr(shape, part):
+            inner[part] = getattr(shape, part)
+    inner = {name: described(part, around) for name, part in inner.items()}
+    return [shape.name, shape.type_name, shape.serialization, shape.metadata, inner]
+
 found = {}
-for service in sys.argv[1:]:
+for service, *operations in json.loads(sys.argv[1]):
     for region in ("us-east-1", "eu-west-1", "cn-north-1", "us-gov-west-1"):
         client = session.create_client(service, region_name=region)
         model = client.meta.service_model
         found[f"{service} {region}"] = [
             client.meta.endpoint_url,
             client.meta.partition,
-            model.api_version,
-            {
-                name: [
-                    sorted(getattr(model.operation_model(name).input_shape, "members", {})),
-                    sorted(getattr(model.operation_model(name).output_shape, "members", {})),
-                ]
-                for name in model.operation_names
-            },
+            model.metadata,
+        ]
+    found[service] = {
+        "errors": {shape.name: described(shape) for shape in model.error_shapes},
+        "discovery": model.endpoint_discovery_operation and model.endpoint_discovery_operation.name,
+    }
+    for name in operations:
+        operation = model.operation_model(name)
+        errors = [described(shape) for shape in operation.error_shapes]
+        found[f"{service} {name}"] = [
+            described(operation.input_shape),
+            described(operation.output_shape),
+            errors,
+            operation.http,
+            operation.http_checksum,
+            operation.endpoint,
+            operation.auth_type,
+            [str(part) for part in operation.static_context_parameters],
+            [str(part) for part in operation.context_parameters],
+            operation.operation_context_parameters,
         ]
 print(json.dumps(found))
 """
+# Named like operations of AWS, these are attributes or values of ours.
+OTHER_MEANINGS = {"verify"}
 
 
 class Imports(ast.NodeVisitor):
@@ -173,16 +205,16 @@ def test_the_trimmed_botocore_has_the_services_that_the_bootstrap_calls(trimmed:
     services = re.findall(r'_client\(\s*"(\w+)"', BOOTSTRAP.read_text(encoding="utf-8"))
     folders = {path.name for path in (trimmed / "botocore/data").iterdir() if path.is_dir()}
 
-    assert folders == set(services)
+    assert folders == set(services) == OPERATIONS.keys()
 
 
 def test_the_trimmed_botocore_makes_the_same_clients(trimmed: Path) -> None:
-    """In every partition: same addresses, operations and parameters."""
-    services = [path.name for path in (trimmed / "botocore/data").iterdir() if path.is_dir()]
+    """In every partition: same addresses; same parameters, results and errors of operations."""
+    services = [(service, *names) for service, names in OPERATIONS.items()]
 
     def clients(path: Path) -> object:
         done = subprocess.run(  # noqa: S603 - every word is ours
-            [sys.executable, "-c", CLIENTS, *services],
+            [sys.executable, "-c", CLIENTS, json.dumps(services)],
             env={"PYTHONPATH": str(path)},
             check=True,
             capture_output=True,
@@ -193,8 +225,38 @@ def test_the_trimmed_botocore_makes_the_same_clients(trimmed: Path) -> None:
     assert clients(trimmed) == clients(Path(botocore.__file__).parents[1])
 
 
+def test_the_trimmed_botocore_has_the_operations_that_the_code_calls() -> None:
+    """Each name in the code, as an attribute or in quotes, that is an operation's must be kept."""
+    files = [*(PACKAGES / "taskrunner").rglob("*.py"), *ROOT.glob("functions/*/app.py")]
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text("utf-8")))]
+    names = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    names |= {str(node.value) for node in nodes if isinstance(node, ast.Constant)}
+    names -= OTHER_MEANINGS
+    session = botocore.session.get_session()
+
+    for service, kept in OPERATIONS.items():
+        operations = session.get_service_model(service).operation_names
+        called = {name for name in operations if {botocore.xform_name(name), name} & names}
+        assert called == set(kept) - CALLED_BY_BOTOCORE, service
+
+
+def test_the_trimmed_botocore_has_the_operations_that_botocore_calls() -> None:
+    calls = re.compile(r"client\.([a-z_]+)\(")
+    names = {
+        name
+        for file in Path(botocore.__file__).parent.glob("*.py")
+        for name in calls.findall(file.read_text("utf-8"))
+    }
+    session = botocore.session.get_session()
+
+    for service, kept in OPERATIONS.items():
+        operations = session.get_service_model(service).operation_names
+        called = {name for name in operations if botocore.xform_name(name) in names}
+        assert called <= set(kept), service
+
+
 def test_the_trimmed_botocore_is_small_and_says_that_it_was_changed(trimmed: Path) -> None:
     data = trimmed / "botocore/data"
 
-    assert sum(file.stat().st_size for file in data.rglob("*") if file.is_file()) < 1_500_000
+    assert sum(file.stat().st_size for file in data.rglob("*") if file.is_file()) < 600_000
     assert "changed by TaskRunner" in (data / "NOTICE.taskrunner").read_text(encoding="utf-8")
