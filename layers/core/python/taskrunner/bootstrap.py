@@ -382,9 +382,11 @@ class AwsWorld:
             logging.getLogger(name).setLevel(logging.WARNING)
         if self._given_session is not None:
             return self._given_session
-        import botocore.session  # noqa: PLC0415
+        from taskrunner.adapters import botocore_session  # noqa: PLC0415
 
-        return botocore.session.get_session()
+        if cold_start.is_function(os.environ):
+            botocore_session.leave_out_unused_modules()
+        return botocore_session.make()
 
     def _client(self, service: str, **settings: Any) -> Any:  # noqa: ANN401 - botocore has no static types
         """Return a client that is made on its first use."""
