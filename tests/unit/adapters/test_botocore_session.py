@@ -69,7 +69,7 @@ def test_a_session_has_the_handlers_in_botocores_order() -> None:
         for service in ("dynamodb.GetItem", "s3.PutObject", "s3.GetObject", "sfn.StartExecution"):
             for kind in ("before-parameter-build", "before-call", "choose-signer", "before-parse"):
                 event = f"{kind}.{service}"
-                calls.append((event, list(emitter._emitter._handlers.prefix_search(event))))  # noqa: SLF001 - no public name
+                calls.append((event, list(emitter._emitter._handlers.prefix_search(event))))
 
     half = len(calls) // 2
     assert calls[:half] == calls[half:]

@@ -60,7 +60,7 @@ class InputShape(Shape):
 class FailureShape(Shape):
     """The pack's defaults for its steps."""
 
-    retries: RetriesShape = RetriesShape()
+    retries: RetriesShape = RetriesShape.model_construct()
     """The attempts of steps that say nothing of them."""
     continue_on_error: bool = False
     """Whether a run goes on after a failed step."""
@@ -162,11 +162,11 @@ class Spec(Shape):
     """The values that a run is given."""
     secrets: list[SecretShape] = Field(default=[])
     """The secrets that steps may read."""
-    sandbox: SandboxShape = SandboxShape()
+    sandbox: SandboxShape = SandboxShape.model_construct()
     """The limits of executors."""
-    slo: SloShape = SloShape()
+    slo: SloShape = SloShape.model_construct()
     """The service levels that are promised."""
-    failure: FailureShape = FailureShape()
+    failure: FailureShape = FailureShape.model_construct()
     """The defaults for steps that fail."""
     approvals: list[ApprovalShape] = Field(default=[])
     """The rules for decisions."""
@@ -193,3 +193,7 @@ class Pack(Shape):
     """The pack's name and version, and keys of your own."""
     spec: Spec
     """The purpose of the pack."""
+
+
+# The one shape that validates: built here, so that the first pack does not wait for it.
+Pack.model_rebuild()

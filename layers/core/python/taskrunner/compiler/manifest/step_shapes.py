@@ -129,7 +129,7 @@ class PolicyGateShape(Shape):
     """The parameters of the policy."""
     failure_action: Literal["abort", "warn", "requestOverride", "branch"] = "abort"
     """The action when the policy is not fulfilled."""
-    retries: PolicyRetriesShape = PolicyRetriesShape()
+    retries: PolicyRetriesShape = PolicyRetriesShape.model_construct()
     """The evaluations after a failed one."""
     override: OverrideShape | None = None
     """The approval that is requested with `failureAction: requestOverride`."""
@@ -321,21 +321,8 @@ class StepShape(Shape):
         return body
 
 
-# These stand before StepShape, which they hold.
-for _shape in (
-    PolicyGateShape,
-    GateShape,
-    LaneShape,
-    ParallelShape,
-    MapShape,
-    LoopShape,
-    BranchShape,
-    ConditionalShape,
-):
-    _shape.model_rebuild()
-
 # Made once, because the kind of a step is asked for often.
-_NO_GATE: Final = GateShape()
+_NO_GATE: Final = GateShape.model_construct()
 
 
 def body_path(step: StepShape, path: JsonPath) -> JsonPath:
