@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import runpy
 import shutil
@@ -15,9 +16,11 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import botocore
 import botocore.session
+import pydantic_core
 import pytest
 
 from tests.architecture.ports import USED
@@ -84,6 +87,27 @@ for service, *operations in json.loads(sys.argv[1]):
             operation.operation_context_parameters,
         ]
 print(json.dumps(found))
+"""
+MODELS = """
+import inspect, json
+import pydantic_core
+from pydantic_core import core_schema
+from taskrunner.compiler.manifest.shapes import Pack
+try:
+    Pack.model_validate({"metadata": {"version": 1}, "spec": {"steps": [{"id": "a b"}]}})
+except pydantic_core.ValidationError as error:
+    errors = error.errors(include_url=False)
+members = {name: member for name, member in vars(core_schema).items() if name[0] != "_"}
+functions = filter(inspect.isfunction, members.values())
+typed_dict = type(core_schema.IntSchema)
+print(json.dumps([
+    pydantic_core.__file__,
+    [len(made.__annotations__) for made in members.values() if type(made) is typed_dict],
+    sorted(members),
+    sorted(f"{made.__name__}{inspect.signature(made)}" for made in functions),
+    Pack.model_json_schema(),
+    errors,
+], default=str))
 """
 # Named like operations of AWS, these are attributes or values of ours.
 OTHER_MEANINGS = {"verify"}
@@ -260,3 +284,30 @@ def test_the_trimmed_botocore_is_small_and_says_that_it_was_changed(trimmed: Pat
 
     assert sum(file.stat().st_size for file in data.rglob("*") if file.is_file()) < 600_000
     assert "changed by TaskRunner" in (data / "NOTICE.taskrunner").read_text(encoding="utf-8")
+
+
+def test_the_trimmed_pydantic_makes_the_same_models_without_keys_of_types(tmp_path: Path) -> None:
+    shutil.copytree(Path(pydantic_core.__file__).parent, tmp_path / "pydantic_core")
+    subprocess.run(  # noqa: S603 - every word is ours
+        [sys.executable, PACKAGES / "trim_pydantic.py", tmp_path], check=True
+    )
+
+    def models(*folders: Path) -> list[Any]:
+        done = subprocess.run(  # noqa: S603 - every word is ours
+            [sys.executable, "-c", MODELS],
+            env={"PYTHONPATH": os.pathsep.join(map(str, [*folders, PACKAGES]))},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        found: list[Any] = json.loads(done.stdout)
+        return found
+
+    trimmed_file, trimmed_keys, *trimmed = models(tmp_path)
+    _, unchanged_keys, *unchanged = models()
+
+    assert trimmed == unchanged
+    assert trimmed_file == str(tmp_path / "pydantic_core/__init__.py")
+    assert sum(trimmed_keys) < sum(unchanged_keys) / 10
+    text = (tmp_path / "pydantic_core/core_schema.py").read_text(encoding="utf-8")
+    assert "Changed by TaskRunner" in text
