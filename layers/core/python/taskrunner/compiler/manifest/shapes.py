@@ -3,7 +3,7 @@
 Names, expressions and parameters are checked later: a shape cannot say what is right there.
 """
 
-from __future__ import annotations
+# Annotations are not postponed here, as they are elsewhere: pydantic would compile each one again.
 
 from typing import Annotated, Literal
 
@@ -21,7 +21,7 @@ from taskrunner.compiler.manifest.fields import (
     Version,
 )
 from taskrunner.compiler.manifest.step_shapes import RetriesShape, StepShape
-from taskrunner.model.json_types import Json  # noqa: TC001 - pydantic evaluates annotations
+from taskrunner.model.json_types import Json
 
 
 class Metadata(Shape):
