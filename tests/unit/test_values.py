@@ -7,6 +7,7 @@ import dataclasses
 import inspect
 import pickle
 import sys
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -178,7 +179,7 @@ def test_a_class_that_can_change_is_refused() -> None:
 def test_a_default_before_a_field_without_one_is_refused(request: pytest.FixtureRequest) -> None:
     for module in ("taskrunner.values", "dataclasses"):
         made = ModuleType("class_for_a_test")
-        request.addfinalizer(lambda name=made.__name__: sys.modules.pop(name, None))
+        request.addfinalizer(partial(sys.modules.pop, made.__name__, None))
         sys.modules[made.__name__] = made
         lines = (
             "@dataclass(frozen=True, slots=True)\nclass Pair:\n    'x'\n    a: int = 1\n    b: int"
