@@ -31,6 +31,7 @@ BOOTSTRAP = PACKAGES / "taskrunner/bootstrap.py"
 OPERATIONS: dict[str, tuple[str, ...]] = runpy.run_path(str(PACKAGES / "trim_botocore.py"))[
     "OPERATIONS"
 ]
+UNCHANGED = Path(botocore.__file__).parents[1]
 CALLED_BY_BOTOCORE = {"CreateSession", "HeadBucket"}
 # The distributions of a layer beside CoreLayer, and what the code imports from it.
 SCHEMA = {"jsonschema-rs": "jsonschema_rs"}
@@ -66,6 +67,7 @@ for service, *operations in json.loads(sys.argv[1]):
             client.meta.endpoint_url,
             client.meta.partition,
             model.metadata,
+            [part.name for part in model.client_context_parameters],
         ]
     found[service] = {
         "errors": {shape.name: described(shape) for shape in model.error_shapes},
@@ -87,6 +89,45 @@ for service, *operations in json.loads(sys.argv[1]):
             operation.operation_context_parameters,
         ]
 print(json.dumps(found))
+"""
+CALLS = """
+import datetime, json, sys, uuid
+import botocore.session
+uuid.uuid4 = lambda: "not random"
+session = botocore.session.get_session()
+
+class Sent(Exception):
+    pass
+
+def sample(shape):
+    kind = shape.type_name
+    if kind == "structure":
+        names = shape.required_members or list(shape.members)[:shape.metadata.get("union", 0)]
+        return {name: sample(shape.members[name]) for name in names}
+    if kind == "list":
+        return [sample(shape.member)]
+    if kind == "map":
+        return {"key": sample(shape.value)}
+    if kind == "string":
+        return shape.enum[0] if shape.enum else "a" * max(3, shape.metadata.get("min", 0))
+    return {"blob": b"a", "boolean": True, "timestamp": datetime.datetime(2024, 1, 1)}.get(kind, 1)
+
+def send(request, **_):
+    kept = {name: str(request.headers.get(name)) for name in ("Content-Type", "X-Amz-Target")}
+    body = request.body.read() if hasattr(request.body, "read") else request.body
+    raise Sent(request.method, request.url, str(body), kept)
+
+sent = {}
+for service, *operations in json.loads(sys.argv[1]):
+    client = session.create_client(service, region_name="eu-west-1")
+    client.meta.events.register_first("before-send", send)
+    for name in operations:
+        operation = client.meta.service_model.operation_model(name)
+        try:
+            client._make_api_call(name, sample(operation.input_shape))
+        except Sent as request:
+            sent[f"{service} {name}"] = request.args
+print(json.dumps(sent))
 """
 MODELS = """
 import inspect, json
@@ -232,21 +273,31 @@ def test_the_trimmed_botocore_has_the_services_that_the_bootstrap_calls(trimmed:
     assert folders == set(services) == OPERATIONS.keys()
 
 
+def with_botocore(path: Path, source: str) -> dict[str, Any]:
+    """Return what *source* prints for all operations with the botocore of *path*."""
+    services = [(service, *names) for service, names in OPERATIONS.items()]
+    keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
+    done = subprocess.run(  # noqa: S603 - every word is ours
+        [sys.executable, "-c", source, json.dumps(services)],
+        env={"PYTHONPATH": str(path), **keys},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
 def test_the_trimmed_botocore_makes_the_same_clients(trimmed: Path) -> None:
     """In every partition: same addresses; same parameters, results and errors of operations."""
-    services = [(service, *names) for service, names in OPERATIONS.items()]
+    assert with_botocore(trimmed, CLIENTS) == with_botocore(UNCHANGED, CLIENTS)
 
-    def clients(path: Path) -> object:
-        done = subprocess.run(  # noqa: S603 - every word is ours
-            [sys.executable, "-c", CLIENTS, json.dumps(services)],
-            env={"PYTHONPATH": str(path)},
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-        return json.loads(done.stdout)
 
-    assert clients(trimmed) == clients(Path(botocore.__file__).parents[1])
+def test_the_trimmed_botocore_sends_the_same_requests(trimmed: Path) -> None:
+    sent = with_botocore(trimmed, CALLS)
+
+    assert sent == with_botocore(UNCHANGED, CALLS)
+    assert len(sent) == sum(map(len, OPERATIONS.values()))
 
 
 def test_the_trimmed_botocore_has_the_operations_that_the_code_calls() -> None:

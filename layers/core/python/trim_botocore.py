@@ -81,6 +81,8 @@ def trim_service(service: Path) -> None:
         elif file.name.endswith(".json.gz"):
             content = json.loads(gzip.decompress(file.read_bytes()))
             content = without_documentation(content)
+            for parameter in content.get("clientContextParams", {}).values():
+                parameter["documentation"] = ""  # botocore reads it at each call
             if "operations" in content:
                 content = with_operations(content, OPERATIONS[service.name])
             text = json.dumps(content, separators=(",", ":"))
