@@ -165,7 +165,7 @@ def _body_problems(
         case "application/x-ndjson":
             yield from ndjson_problems(schema, text)
         case "application/yaml":
-            yield from schema_problems(schema, yaml.safe_load(text))
+            yield from schema_problems(schema, yaml.load(text, yaml.CSafeLoader))
         case _:
             yield from schema_problems(schema, text)
 

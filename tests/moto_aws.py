@@ -29,6 +29,7 @@ from moto.dynamodb.models.table import Table
 from tests.quick_botocore import quick_botocore
 from tests.quick_expressions import quick_expressions
 from tests.quick_moto import quick_moto
+from tests.quick_requests import quick_requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,9 +64,11 @@ def moto_aws(
         _executions() if "stepfunctions" in (config or {}) else nullcontext(),
     ):
         # moto has begun with a session of its own, and a session keeps its handlers.
-        _begin_session(between)
+        lock = threading.RLock()
+        _begin_session(between, lock)
         _copy_only_what_a_transaction_touches(dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION])
-        yield
+        with quick_requests(lock, REGION) if between is None else nullcontext():
+            yield
 
 
 def _executions() -> AbstractContextManager[None]:
@@ -80,12 +83,11 @@ def session() -> Any:  # noqa: ANN401 - botocore has no static types
     return boto3.DEFAULT_SESSION._session
 
 
-def _begin_session(between: Between | None) -> None:
+def _begin_session(between: Between | None, lock: AbstractContextManager[Any]) -> None:
     """Make boto3's default session one whose requests moto answers one at a time."""
     core = botocore.session.get_session()
     core.register_component("data_loader", _DESCRIPTIONS)
     boto3.setup_default_session(botocore_session=core)
-    lock = threading.RLock()
 
     def answer(event_name: str, request: Any, **more: Any) -> Any:  # noqa: ANN401 - botocore's
         def send() -> Any:  # noqa: ANN401 - botocore's

@@ -46,7 +46,11 @@ def matched_errors(node: Any) -> Iterator[str]:  # noqa: ANN401 - any YAML
 
 
 def names_in_machines() -> set[str]:
-    return {error for name in DEFINITIONS for error in matched_errors(yaml.safe_load(text(name)))}
+    return {
+        error
+        for name in DEFINITIONS
+        for error in matched_errors(yaml.load(text(name), yaml.CSafeLoader))
+    }
 
 
 def errors_by_name() -> dict[str, type[Exception]]:
@@ -63,7 +67,7 @@ def test_every_definition_is_deployed() -> None:
 
 @pytest.mark.parametrize("name", DEFINITIONS)
 def test_the_template_substitutes_exactly_the_placeholders(name: str) -> None:
-    definition = str(yaml.safe_load(text(name)))  # without comments
+    definition = str(yaml.load(text(name), yaml.CSafeLoader))  # without comments
     placeholders = set(re.findall(r"\$\{(\w+)\}", definition))
 
     assert placeholders == machines()[name]["DefinitionSubstitutions"].keys()
@@ -96,7 +100,7 @@ def tasks(node: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - any YAML
             yield from tasks(child)
 
 
-PACK_TASKS = list(tasks(yaml.safe_load(text("pack_run.asl.yaml"))))
+PACK_TASKS = list(tasks(yaml.load(text("pack_run.asl.yaml"), yaml.CSafeLoader)))
 
 
 def test_every_task_retries_the_platforms_errors_in_the_same_way() -> None:

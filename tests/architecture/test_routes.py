@@ -20,7 +20,7 @@ def scopes_of_the_document() -> dict[Route, str]:
     text = (ROOT / "functions/describe_api/openapi.yaml").read_text(encoding="utf-8")
     return {
         (method.upper(), path): operation["x-required-scope"].removeprefix("taskrunner.")
-        for path, item in yaml.safe_load(text)["paths"].items()
+        for path, item in yaml.load(text, yaml.CSafeLoader)["paths"].items()
         for method, operation in item.items()
         if method in METHODS
     }

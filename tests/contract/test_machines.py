@@ -86,7 +86,7 @@ def _observed(request: pytest.FixtureRequest) -> Iterator[Observed]:
         frame = (ROOT / "statemachine/pack_run.asl.yaml").read_text(encoding="utf-8")
         prototype = states.create_state_machine(
             name="taskrunner-prototype",
-            definition=json.dumps(yaml.safe_load(frame)),
+            definition=json.dumps(yaml.load(frame, yaml.CSafeLoader)),
             roleArn=role["Role"]["Arn"],
         )["stateMachineArn"]
         port = StepFunctionsMachines(states, prototype, "taskrunner", lambda _: None)

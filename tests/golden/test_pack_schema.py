@@ -96,13 +96,18 @@ def _spoilt(value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - any valu
     """Yield *value* with one part of another type, out of bounds, or with an unknown key."""
     for path in _paths(value):
         for wrong in _WRONG:
-            spoilt = copy.deepcopy(value)
-            _part(spoilt, path[:-1])[path[-1]] = wrong
-            yield f"{path}={wrong!r}", spoilt
-        if isinstance(_part(value, path), dict):
-            spoilt = copy.deepcopy(value)
-            _part(spoilt, path)["unknownKey"] = 1
-            yield f"{path}+unknownKey", spoilt
+            yield f"{path}={wrong!r}", _with(value, path, wrong)
+        if isinstance(part := _part(value, path), dict):
+            yield f"{path}+unknownKey", _with(value, path, {**part, "unknownKey": 1})
+
+
+def _with(value: Any, path: tuple[Any, ...], part: Any) -> Any:  # noqa: ANN401 - any value
+    """Return *value* with another *part* at *path*, and the same parts everywhere else."""
+    if not path:
+        return part
+    copied = copy.copy(value)
+    copied[path[0]] = _with(value[path[0]], path[1:], part)
+    return copied
 
 
 def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401 - any value

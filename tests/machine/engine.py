@@ -27,7 +27,6 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 )
 from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
-from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
 from taskrunner.bootstrap import AwsWorld
@@ -53,7 +52,9 @@ if TYPE_CHECKING:
 _DEADLINE_S = 240.0
 # Whether moto finds a machine's definition valid. It takes long and depends on the text alone.
 _validate = staticmethod(cache(StepFunctionsParserBackend._validate_definition))
-_by_moto_parse = AmazonStateLanguageParser.parse
+# The program of a definition, which no execution changes, and its tree. moto parses a definition to
+# validate it and for each execution, with a parser in Python.
+_parse = staticmethod(lru_cache(maxsize=32)(AmazonStateLanguageParser.parse))
 _set_next_by_moto = CommonStateField._set_next
 
 
@@ -137,7 +138,7 @@ class Engine:
     def until(self, condition: Callable[[], bool], problem: str) -> None:
         """Wait until *condition* holds, which it may whenever a function has been called.
 
-        Looking takes a third of the time at most: machines run in this process, and would wait.
+        Looking takes a tenth of the time at most: machines run in this process, and would wait.
 
         Raises:
             TimeoutError: it does not hold in time; the error says *problem*.
@@ -149,7 +150,7 @@ class Engine:
                 return
             if time.monotonic() > deadline:
                 raise TimeoutError(problem)
-            pause_s = 2 * (time.monotonic() - start)
+            pause_s = 9 * (time.monotonic() - start)
             next_look = time.monotonic() + pause_s
             with self._progress:
                 # A call may end between the look and the wait, so the wait has an end as well.
@@ -223,20 +224,6 @@ def _sandbox() -> ForkedSandbox:
     return ForkedSandbox()
 
 
-def _parse(definition: str) -> tuple[Any, Any]:
-    """The program of a definition, which an execution changes, and its tree, which nothing does.
-
-    moto parses a definition to validate it and for each execution, with a parser in Python.
-    """
-    tree = _tree(definition)
-    return Preprocessor().visit(tree), tree
-
-
-@lru_cache(maxsize=32)
-def _tree(definition: str) -> Any:  # noqa: ANN401 - moto has no static types
-    return _by_moto_parse(definition)[1]
-
-
 @contextmanager
 def engine() -> Iterator[Engine]:
     """A fresh TaskRunner; fails at its end if a function did what its role does not grant."""
@@ -251,7 +238,7 @@ def engine() -> Iterator[Engine]:
         patch.setattr(StateTaskServiceCallback, "_handle_retry", _retry_with_a_new_token)
         patch.setattr(CommonStateField, "_set_next", _set_next_unless_caught)
         patch.setattr(StepFunctionsParserBackend, "_validate_definition", _validate)
-        patch.setattr(AmazonStateLanguageParser, "parse", staticmethod(_parse))
+        patch.setattr(AmazonStateLanguageParser, "parse", _parse)
         with moto_aws(configuration):
             deployed = deploy()
             running = Engine(AwsWorld(deployed, session()), boto3.client("stepfunctions"))

@@ -9,17 +9,22 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
 from taskrunner_cli.local import deployment, emulator
 from taskrunner_cli.local.workspace import python_version
+from tests.stack.api import until
 from tests.stack.own_stack import own_workspace
+from tests.stack.packs import STEP
 from tests.template import ROOT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from taskrunner_cli.local import Stack
     from tests.stack.api import Api
 
 STACK = "by-sam"
@@ -115,7 +120,9 @@ def test_every_function_is_built(built: Path) -> None:
     )
 
 
-def test_a_stack_that_sam_deploys_answers(built: Path, operator: Api) -> None:
+@pytest.fixture(name="outputs", scope="module")
+def _outputs(built: Path, stack: Stack) -> dict[str, str]:  # noqa: ARG001 - it runs
+    """Deploy what SAM has built beside the local stack, and return the new stack's outputs."""
     here = own_workspace()
     process = emulator.running(here)
     assert process is not None
@@ -129,8 +136,13 @@ def test_a_stack_that_sam_deploys_answers(built: Path, operator: Api) -> None:
             *("--parameter-overrides", *(f"{name}={it}" for name, it in parameters.items())),
             AWS_ENDPOINT_URL=process.endpoint_url,
         )
-        outputs = deployment.complete(process, STACK)
-    url = f"{process.endpoint_url}/_aws/execute-api/{outputs['ApiId']}/{deployment.STAGE}"
+        return deployment.complete(process, STACK)
+
+
+def test_a_stack_that_sam_deploys_answers(
+    outputs: dict[str, str], stack: Stack, operator: Api
+) -> None:
+    url = f"{stack.endpoint_url}/_aws/execute-api/{outputs['ApiId']}/{deployment.STAGE}"
 
     assert operator.http.get(f"{url}/openapi").status_code == 200
     # In the source, the schema is a link to a file outside of the function's folder.
@@ -139,6 +151,31 @@ def test_a_stack_that_sam_deploys_answers(built: Path, operator: Api) -> None:
     headers = {"Authorization": f"Bearer {operator.token}"}
     refused = operator.http.get(f"{url}/v1/task-runner/runs", headers=headers)
     assert (refused.status_code, refused.json()["error"]["code"]) == (401, "unauthorized")
+
+
+@pytest.mark.usefixtures("outputs")
+def test_a_stack_that_sam_deploys_runs_a_pack(aws: Callable[[str], Any]) -> None:
+    """Its functions have the layers' packages, which the build has made smaller."""
+    resources = aws("cloudformation").describe_stack_resources(StackName=STACK)["StackResources"]
+    names = {it["LogicalResourceId"]: it["PhysicalResourceId"] for it in resources}
+
+    def answer(function: str, event: str, **changes: Any) -> Any:  # noqa: ANN401 - any JSON
+        sent = json.loads((ROOT / "events" / event).read_text(encoding="utf-8")) | changes
+        called = aws("lambda").invoke(FunctionName=names[function], Payload=json.dumps(sent))
+        reply = json.loads(called["Payload"].read())
+        assert "body" in reply, reply
+        return json.loads(reply["body"])
+
+    def read(event: str) -> Any:  # noqa: ANN401 - any JSON
+        return answer("ReadRunFunction", f"read_run/{event}", pathParameters={"runId": run_id})
+
+    body = json.dumps({"manifest": STEP})
+    created = answer("CreateRunFunction", "create_run/without_run_id.json", body=body)
+    run_id = created["runId"]
+
+    until(lambda: read("state.json")["status"] == "succeeded", f"{run_id} succeeds")
+    until(lambda: bool(read("artifacts.json")), f"{run_id} has its evidence")
+    assert read("plan.json")["planHash"] == created["planHash"]
 
 
 def with_definitions_in_json(built: Path) -> Path:

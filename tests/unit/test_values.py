@@ -7,6 +7,7 @@ import dataclasses
 import inspect
 import pickle
 import sys
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -173,3 +174,35 @@ def test_a_missing_argument_is_named(classes: dict[str, Any]) -> None:
 def test_a_class_that_can_change_is_refused() -> None:
     with pytest.raises(ValueError, match="use Python's own dataclass"):
         values.dataclass(frozen=False, slots=True)
+
+
+def test_a_default_before_a_field_without_one_is_refused(request: pytest.FixtureRequest) -> None:
+    for module in ("taskrunner.values", "dataclasses"):
+        made = ModuleType("class_for_a_test")
+        request.addfinalizer(partial(sys.modules.pop, made.__name__, None))
+        sys.modules[made.__name__] = made
+        lines = (
+            "@dataclass(frozen=True, slots=True)\nclass Pair:\n    'x'\n    a: int = 1\n    b: int"
+        )
+        with pytest.raises(TypeError, match="default"):
+            exec(f"from {module} import dataclass\n{lines}", vars(made))  # noqa: S102 - the text above
+
+
+def test_classes_of_one_pattern_keep_their_names_and_defaults() -> None:
+    @values.dataclass(frozen=True, slots=True)
+    class Pair:
+        """Has two fields."""
+
+        left: int
+        right: int = 2
+
+    @values.dataclass(frozen=True, slots=True)
+    class Range:
+        """Has two fields of other names and defaults."""
+
+        start: int
+        end: int = 9
+
+    assert (Pair(1), Range(start=1)) == (Pair(left=1, right=2), Range(1, 9))
+    with pytest.raises(TypeError, match="left"):
+        Range(left=1)  # type: ignore[call-arg]

@@ -15,7 +15,7 @@ from tests.security.fuzz.targets import TARGETS
 if TYPE_CHECKING:
     from pathlib import Path
 
-_SECONDS = 8
+_SECONDS = 5
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -51,7 +51,7 @@ def deployed_frame() -> str:
     for name in ("RunStep", "OpenGate", "DecideFlow", "SettleRun"):
         arn = f"arn:aws:lambda:us-east-1:123456789012:function:{name}"
         text = text.replace(f"${{{name}FunctionArn}}", arn)
-    return json.dumps(yaml.safe_load(text))
+    return json.dumps(yaml.load(text, yaml.CSafeLoader))
 
 
 class Pauses(list[float]):

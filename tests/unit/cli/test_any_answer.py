@@ -16,9 +16,9 @@ from tests.unit.cli.fake_service import FakeService
 
 ROOT = Path(__file__).resolve().parents[3]
 PACK = str(ROOT / "examples" / "deploy-app.yaml")
-SCHEMAS = yaml.safe_load((ROOT / "functions/describe_api/openapi.yaml").read_text())["components"][
-    "schemas"
-]
+SCHEMAS = yaml.load((ROOT / "functions/describe_api/openapi.yaml").read_text(), yaml.CSafeLoader)[
+    "components"
+]["schemas"]
 TIME = "2025-12-06T12:00:00Z"
 HASH = "sha256:" + "0" * 64
 STEP = {

@@ -382,9 +382,11 @@ class AwsWorld:
             logging.getLogger(name).setLevel(logging.WARNING)
         if self._given_session is not None:
             return self._given_session
-        import botocore.session  # noqa: PLC0415
+        from taskrunner.adapters import botocore_session  # noqa: PLC0415
 
-        return botocore.session.get_session()
+        if cold_start.is_function(os.environ):
+            botocore_session.leave_out_unused_modules()
+        return botocore_session.make()
 
     def _client(self, service: str, **settings: Any) -> Any:  # noqa: ANN401 - botocore has no static types
         """Return a client that is made on its first use."""
@@ -393,6 +395,14 @@ class AwsWorld:
         return client
 
     def _made_client(self, service: str, region_name: str | None = None, **settings: Any) -> Any:  # noqa: ANN401 - botocore has no static types
+        # The reconciler's threads share this world, and a session makes one client at a time.
+        with self._making_client:
+            # Made first: botocore.config would import modules that the session leaves out.
+            session = self._session
+            config = self._config(service, settings)
+            return session.create_client(service, region_name=region_name, config=config)
+
+    def _config(self, service: str, settings: Mapping[str, Any]) -> Any:  # noqa: ANN401 - botocore has no static types
         import botocore  # noqa: PLC0415
         from botocore.config import Config  # noqa: PLC0415
 
@@ -409,10 +419,7 @@ class AwsWorld:
             "s3": {"addressing_style": "path"} if service == "s3" else None,
             "signature_version": "s3v4" if service == "s3" else None,
         }
-        config = Config(**(defaults | settings))
-        # The reconciler's threads share this world, and a session makes one client at a time.
-        with self._making_client:
-            return self._session.create_client(service, region_name=region_name, config=config)
+        return Config(**{**defaults, **settings})
 
 
 class _LazyClient:

@@ -15,14 +15,11 @@ from taskrunner.compiler.budget import limits
 from taskrunner.compiler.budget.distribution import (
     MAX_PLANNED_EVENTS,
     QUOTA_EVENTS,
-    distributed_maps,
 )
-from taskrunner.compiler.driver import compile_pack, compile_plan, plan_pack
+from taskrunner.compiler.driver import compile_pack, compile_unlimited
 from taskrunner.compiler.machine import frame, names
 from taskrunner.compiler.machine.creation import Deployment, creation
 from taskrunner.compiler.machine.execution_input import execution_input
-from taskrunner.compiler.manifest import schema, source
-from taskrunner.compiler.planning.plan import make_structure
 from taskrunner.errors import InvalidPackError
 from taskrunner.model import canonical_json
 from taskrunner.model.plan import walk
@@ -232,10 +229,8 @@ def test_a_thousand_steps_with_conditions_and_long_ids_fit_into_a_machine(
     """Some of these packs break the limit of history events, so only their machine is made."""
     id_length = SHORTER_IDS.get(kind, LONGEST_ID)
     manifest = a_thousand(KINDS[kind], WHEN.get(kind, "when: run.id, "), id_length)
-    plan = plan_pack(manifest, {})
-    distributed = distributed_maps(make_structure(schema.parse(source.read(manifest)).pack))
 
-    machine = compile_plan(plan, distributed)
+    plan, machine = compile_unlimited(manifest, {})
 
     assert sum(1 for _ in plan.all_steps()) == 1000
     assert limits.sent_bytes(plan, machine) <= limits.MAX_REQUEST_BYTES
@@ -247,10 +242,8 @@ def test_a_thousand_steps_fit_into_a_machine_in_finally_too(kind: str) -> None:
     steps = "\n  steps:\n"
     first = f"{steps}    - {{id: only, run: {{uses: builtin:noop}}}}\n  finally:\n"
     manifest = a_thousand(KINDS[kind], "when: run.id, ", id_length).replace(steps, first)
-    plan = plan_pack(manifest, {})
-    distributed = distributed_maps(make_structure(schema.parse(source.read(manifest)).pack))
 
-    machine = compile_plan(plan, distributed)
+    plan, machine = compile_unlimited(manifest, {})
 
     assert sum(1 for _ in walk(plan.final_steps)) == 1000
     assert limits.sent_bytes(plan, machine) <= limits.MAX_REQUEST_BYTES

@@ -9,10 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskrunner.compiler.budget import limits
-from taskrunner.compiler.budget.distribution import distributed_maps
-from taskrunner.compiler.driver import compile_plan, plan_pack
-from taskrunner.compiler.manifest import schema, source
-from taskrunner.compiler.planning.plan import make_structure
+from taskrunner.compiler.driver import compile_unlimited
 from taskrunner.model import canonical_json
 from tests.packs import pack
 
@@ -104,13 +101,7 @@ def a_pack(fields: str, count: int, inside: str = NOOP) -> str:
 
 def machine(fields: str, count: int, inside: str = NOOP) -> tuple[Plan, JsonObject]:
     """Return plan and machine; some packs break the limit of history events."""
-    return compiled(a_pack(fields, count, inside))
-
-
-def compiled(manifest: str) -> tuple[Plan, JsonObject]:
-    plan = plan_pack(manifest, {})
-    structure = make_structure(schema.parse(source.read(manifest)).pack)
-    return plan, compile_plan(plan, distributed_maps(structure))
+    return compile_unlimited(a_pack(fields, count, inside), {})
 
 
 def extrapolated(fields: str, inside: str = NOOP) -> int:
@@ -118,7 +109,7 @@ def extrapolated(fields: str, inside: str = NOOP) -> int:
 
     Only the numbers of gates and ends have more digits in a larger machine.
     """
-    few, more = 4, 10
+    few, more = 4, 8
     plan, definition = machine(fields, more, inside)
     more_bytes = limits.sent_bytes(plan, definition)
     few_bytes = limits.sent_bytes(*machine(fields, few, inside))
@@ -170,7 +161,7 @@ WITH_EVERY_OPTION = (
 def test_as_many_maps_with_outputs_in_each_other_fit_as_the_limits_say(
     levels: int, fields: str, count: int
 ) -> None:
-    plan, definition = compiled(nested_maps(levels, fields, count))
+    plan, definition = compile_unlimited(nested_maps(levels, fields, count), {})
 
     counted = limits.sent_bytes(plan, definition)
 

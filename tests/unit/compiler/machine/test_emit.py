@@ -15,7 +15,9 @@ from tests.packs import pack
 from tests.template import ROOT
 
 APPROVALS = "approvals: [{id: r, expiresAfterSeconds: 120}]"
-WRITTEN = yaml.safe_load((ROOT / "statemachine/pack_run.asl.yaml").read_text(encoding="utf-8"))
+WRITTEN = yaml.load(
+    (ROOT / "statemachine/pack_run.asl.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader
+)
 PROTOTYPES = WRITTEN["States"][FRAME]["Branches"][0]["States"]
 
 # The defaults of a retrier in Step Functions.

@@ -16,7 +16,9 @@ from tests import strategies
 from tests.packs import pack
 from tests.template import ROOT
 
-WRITTEN = yaml.safe_load((ROOT / "statemachine/pack_run.asl.yaml").read_text(encoding="utf-8"))
+WRITTEN = yaml.load(
+    (ROOT / "statemachine/pack_run.asl.yaml").read_text(encoding="utf-8"), yaml.CSafeLoader
+)
 FUNCTIONS = {
     name: f"arn:aws-us-gov:lambda:::{name}"
     for name in (

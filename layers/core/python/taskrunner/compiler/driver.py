@@ -79,9 +79,7 @@ def compile_pack(text: str, inputs: JsonMapping, ceilings: Ceilings = NO_CEILING
         BypassError: the compiler has made a mistake about a gate, and nothing may be made of it.
     """
     manifest = schema.parse(source.read(text))
-    plan = _plan(manifest, inputs, ceilings)
-    distributed = _distributed(plan, manifest)
-    definition = compile_plan(plan, distributed)
+    plan, distributed, definition = _machine(manifest, inputs, ceilings)
     longest_input = execution_input(plan, _LONGEST_TENANT, _LONGEST_RUN_ID, at_final_steps=True)
     budget = limits.count(plan, distributed, definition, longest_input)
     manifest.refuse(limits.problems(plan, distributed, budget))
@@ -106,6 +104,17 @@ def plan_pack(text: str, inputs: JsonMapping, ceilings: Ceilings = NO_CEILINGS) 
     return _plan(schema.parse(source.read(text)), inputs, ceilings)
 
 
+def compile_unlimited(text: str, inputs: JsonMapping) -> tuple[Plan, JsonObject]:
+    """Return the plan and the machine of the manifest *text*, however large they are.
+
+    Raises:
+        InvalidPackError: as `compile_pack`, except that no quota of the platform is looked at.
+        BypassError: as `compile_pack`.
+    """
+    plan, _, definition = _machine(schema.parse(source.read(text)), inputs, NO_CEILINGS)
+    return plan, definition
+
+
 def compile_plan(plan: Plan, distributed: Collection[str]) -> JsonObject:
     """Return the machine of *plan*, with its gates proved.
 
@@ -117,6 +126,15 @@ def compile_plan(plan: Plan, distributed: Collection[str]) -> JsonObject:
     definition = emit(plan, distributed)
     gates.prove(definition, plan)
     return definition
+
+
+def _machine(
+    manifest: Manifest, inputs: JsonMapping, ceilings: Ceilings
+) -> tuple[Plan, frozenset[str], JsonObject]:
+    """Return the plan, the ids of its Distributed Maps, and the machine."""
+    plan = _plan(manifest, inputs, ceilings)
+    distributed = _distributed(plan, manifest)
+    return plan, distributed, compile_plan(plan, distributed)
 
 
 def _distributed(plan: Plan, manifest: Manifest) -> frozenset[str]:

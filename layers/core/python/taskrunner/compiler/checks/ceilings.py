@@ -24,7 +24,8 @@ def problems(sandbox: SandboxShape, ceilings: Ceilings) -> Iterator[Problem]:
         ("cpuLimitMillicores", sandbox.cpu_limit_millicores, ceilings.cpu_limit_millicores),
         ("quotaSeconds", sandbox.quota_seconds, ceilings.quota_s),
     )
-    written = sandbox.model_dump(by_alias=True, exclude_unset=True)
+    fields = type(sandbox).model_fields
+    written = {fields[name].alias for name in sandbox.model_fields_set}
     for key, value, ceiling in limits:
         if ceiling is None or value <= ceiling:
             continue

@@ -129,4 +129,7 @@ class Shape(BaseModel):
         alias_generator=to_camel,
         # Linear in the text; every pattern here is anchored.
         regex_engine="rust-regex",
+        # Pydantic would build a validator for each shape at once, with all shapes inside it. Only
+        # that of a whole pack is used, and it does not need the others.
+        defer_build=True,
     )

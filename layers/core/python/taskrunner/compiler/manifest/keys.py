@@ -76,6 +76,7 @@ def _keys(model: type[BaseModel]) -> Iterator[str]:
 @cache
 def _models_below(model: type[BaseModel]) -> Mapping[str, type[BaseModel] | None]:
     """Return the shape of each key's value, or of the items of a list; None for other values."""
+    model.model_rebuild()  # its annotations may name shapes that stand after it
     fields = model.model_fields
     return {field.alias or name: _model_in(field.annotation) for name, field in fields.items()}
 

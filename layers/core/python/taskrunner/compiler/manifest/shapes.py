@@ -3,7 +3,7 @@
 Names, expressions and parameters are checked later: a shape cannot say what is right there.
 """
 
-from __future__ import annotations
+# Annotations are not postponed here, as they are elsewhere: pydantic would compile each one again.
 
 from typing import Annotated, Literal
 
@@ -21,7 +21,7 @@ from taskrunner.compiler.manifest.fields import (
     Version,
 )
 from taskrunner.compiler.manifest.step_shapes import RetriesShape, StepShape
-from taskrunner.model.json_types import Json  # noqa: TC001 - pydantic evaluates annotations
+from taskrunner.model.json_types import Json
 
 
 class Metadata(Shape):
@@ -60,7 +60,7 @@ class InputShape(Shape):
 class FailureShape(Shape):
     """The pack's defaults for its steps."""
 
-    retries: RetriesShape = RetriesShape()
+    retries: RetriesShape = RetriesShape.model_construct()
     """The attempts of steps that say nothing of them."""
     continue_on_error: bool = False
     """Whether a run goes on after a failed step."""
@@ -162,11 +162,11 @@ class Spec(Shape):
     """The values that a run is given."""
     secrets: list[SecretShape] = Field(default=[])
     """The secrets that steps may read."""
-    sandbox: SandboxShape = SandboxShape()
+    sandbox: SandboxShape = SandboxShape.model_construct()
     """The limits of executors."""
-    slo: SloShape = SloShape()
+    slo: SloShape = SloShape.model_construct()
     """The service levels that are promised."""
-    failure: FailureShape = FailureShape()
+    failure: FailureShape = FailureShape.model_construct()
     """The defaults for steps that fail."""
     approvals: list[ApprovalShape] = Field(default=[])
     """The rules for decisions."""
@@ -193,3 +193,7 @@ class Pack(Shape):
     """The pack's name and version, and keys of your own."""
     spec: Spec
     """The purpose of the pack."""
+
+
+# The one shape that validates: built here, so that the first pack does not wait for it.
+Pack.model_rebuild()

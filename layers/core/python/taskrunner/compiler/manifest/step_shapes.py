@@ -4,8 +4,9 @@ A new kind is a shape with a `kind`, a field of StepShape and a member of StepBo
 every `match` that has to handle it.
 """
 
-from __future__ import annotations
+# Annotations are not postponed here, as they are elsewhere: pydantic would compile each one again.
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Literal, TypeAlias, assert_never
 
 from pydantic import AfterValidator, Field
@@ -32,8 +33,6 @@ from taskrunner.model.json_types import Json
 from taskrunner.model.plan import DEFAULT_MAX_ITERATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from taskrunner.model.json_path import JsonPath
 
 KINDS: Final = (
@@ -129,11 +128,11 @@ class PolicyGateShape(Shape):
     """The parameters of the policy."""
     failure_action: Literal["abort", "warn", "requestOverride", "branch"] = "abort"
     """The action when the policy is not fulfilled."""
-    retries: PolicyRetriesShape = PolicyRetriesShape()
+    retries: PolicyRetriesShape = PolicyRetriesShape.model_construct()
     """The evaluations after a failed one."""
     override: OverrideShape | None = None
     """The approval that is requested with `failureAction: requestOverride`."""
-    branch: Annotated[list[StepShape], Field(min_length=1)] | None = None
+    branch: Annotated[list["StepShape"], Field(min_length=1)] | None = None
     """The steps that run with `failureAction: branch`."""
 
     @property
@@ -156,7 +155,7 @@ class LaneShape(Shape):
 
     name: Name | None = None
     """The branch's name; without one it has its number, from 0."""
-    steps: Annotated[list[StepShape], Field(min_length=1)]
+    steps: Annotated[list["StepShape"], Field(min_length=1)]
     """The steps that run one after another."""
 
 
@@ -165,7 +164,7 @@ class ParallelShape(Shape):
 
     kind: ClassVar[str] = "parallel"
 
-    steps: Annotated[list[StepShape], Field(min_length=1)] | None = None
+    steps: Annotated[list["StepShape"], Field(min_length=1)] | None = None
     """The steps that run at the same time."""
     branches: Annotated[list[LaneShape], Field(min_length=1)] | None = None
     """The lists of steps that run at the same time, each in its order."""
@@ -205,9 +204,9 @@ class MapShape(Shape):
 
     items: ItemsShape
     """The items: an expression, a range or a list."""
-    step: StepShape | None = None
+    step: "StepShape | None" = None
     """The step that runs for every item."""
-    steps: Annotated[list[StepShape], Field(min_length=1)] | None = None
+    steps: Annotated[list["StepShape"], Field(min_length=1)] | None = None
     """The steps that run for every item."""
     iterator: Name = "item"
     """The name by which the steps read their item."""
@@ -229,7 +228,7 @@ class LoopShape(Shape):
 
     items: ItemsShape
     """The items: an expression, a range or a list."""
-    body: Annotated[list[StepShape], Field(min_length=1)]
+    body: Annotated[list["StepShape"], Field(min_length=1)]
     """The steps that run for every item."""
     iterator: Name = "item"
     """The name by which the steps read their item."""
@@ -253,7 +252,7 @@ class BranchShape(Shape):
 
     condition: ExpressionText
     """The expression that must be true."""
-    steps: Annotated[list[StepShape], Field(min_length=1)]
+    steps: Annotated[list["StepShape"], Field(min_length=1)]
     """The steps that run then."""
 
 
@@ -264,7 +263,7 @@ class ConditionalShape(Shape):
 
     branches: Annotated[list[BranchShape], Field(min_length=1)]
     """The branches, of which the first true one runs."""
-    otherwise: list[StepShape] = Field(default=[], alias="else")
+    otherwise: list["StepShape"] = Field(default=[], alias="else")
     """The steps that run when no condition is true."""
     output_union: bool = False
     """Whether the outputs of the steps are merged into one object."""
@@ -321,35 +320,22 @@ class StepShape(Shape):
         return body
 
 
-# These stand before StepShape, which they hold.
-for _shape in (
-    PolicyGateShape,
-    GateShape,
-    LaneShape,
-    ParallelShape,
-    MapShape,
-    LoopShape,
-    BranchShape,
-    ConditionalShape,
-):
-    _shape.model_rebuild()
-
 # Made once, because the kind of a step is asked for often.
-_NO_GATE: Final = GateShape()
+_NO_GATE: Final = GateShape.model_construct()
 
 
-def body_path(step: StepShape, path: JsonPath) -> JsonPath:
+def body_path(step: "StepShape", path: "JsonPath") -> "JsonPath":
     """Return the path of the fields of *step*'s kind, where *path* is that of the step."""
     return (*path, *step.body.kind.split("."))
 
 
-def walk(steps: Sequence[StepShape], path: JsonPath) -> Iterator[tuple[JsonPath, StepShape]]:
+def walk(steps: Sequence["StepShape"], path: "JsonPath") -> Iterator[tuple["JsonPath", StepShape]]:
     """Yield the steps of the list at *path* and everything inside them, each with its path."""
     for index, step in enumerate(steps):
         yield from _walk_step(step, (*path, index))
 
 
-def _walk_step(step: StepShape, path: JsonPath) -> Iterator[tuple[JsonPath, StepShape]]:
+def _walk_step(step: "StepShape", path: "JsonPath") -> Iterator[tuple["JsonPath", StepShape]]:
     yield path, step
     fields_path = body_path(step, path)
     match body := step.body:

@@ -1,0 +1,67 @@
+"""Make botocore's session without the parts of botocore that no function uses.
+
+They were a twentieth of a cold start: the documentation of clients, which imports a parser of HTML;
+HTTP/2, which imports `importlib.metadata` and ZIP; and handlers for documents and other services,
+80 of 130.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any, Final
+
+# The services that are called, as botocore names them in its events.
+SERVICES: Final = frozenset(
+    {"dynamodb", "ecr", "eventbridge", "kms", "lambda", "s3", "secrets-manager", "sfn", "sns"}
+)
+_DOCSTRINGS: Final = ("ClientMethodDocstring", "PaginatorDocstring", "WaiterDocstring")
+
+
+def leave_out_unused_modules() -> None:
+    """Let botocore import neither documentation nor HTTP/2. Must be called before its import."""
+    # Other modules of these packages are used, so only their own imports are left out.
+    _add_empty_package("botocore.docs")
+    _add_empty_package("urllib3.http2")
+    docstrings = ModuleType("botocore.docs.docstring")
+    for name in _DOCSTRINGS:
+        setattr(docstrings, name, _no_docstring)
+    sys.modules.setdefault(docstrings.__name__, docstrings)
+
+
+def make() -> Any:  # noqa: ANN401 - botocore has no static types
+    """Return a session with the handlers of the services that are called."""
+    import botocore.session  # noqa: PLC0415 - a port without clients does not pay for it
+    from botocore import handlers  # noqa: PLC0415
+
+    session = botocore.session.Session(include_builtin_handlers=False)
+    emitter = session.get_component("event_emitter")
+    register_at = {
+        handlers.REGISTER_FIRST: emitter.register_first,
+        handlers.REGISTER_LAST: emitter.register_last,
+        None: emitter.register,
+    }
+    for event, handler, *place in handlers.BUILTIN_HANDLERS:
+        if is_needed(event):
+            register_at[place[0] if place else None](event, handler)
+    return session
+
+
+def is_needed(event: str) -> bool:
+    """Return whether *event* is one of a service that is called, or of every service."""
+    kind, *names = event.split(".")
+    return kind != "docs" and (not names or names[0] in SERVICES | {"*"})
+
+
+def _add_empty_package(name: str) -> None:
+    package, _, child = name.partition(".")
+    spec = find_spec(package)
+    folders = spec.submodule_search_locations if spec else None
+    module = ModuleType(name)
+    module.__path__ = [f"{folder}/{child}" for folder in folders or ()]
+    sys.modules.setdefault(name, module)
+
+
+def _no_docstring(**_: object) -> str:
+    return ""
