@@ -49,10 +49,12 @@ class Channel:
         if len(body) > MAX_BYTES:
             raise ValueError(f"{len(body)} bytes, and at most {MAX_BYTES} can be sent")
         try:
-            # In one call, because each wakes the receiver. The files travel with the first byte.
-            whole = _LENGTH.pack(len(body)) + body
-            sent = socket.send_fds(self._socket, [whole], files) if files else 0
-            self._socket.sendall(whole[sent:])
+            # The files travel with the length, which is too short to be sent in parts.
+            if files:
+                socket.send_fds(self._socket, [_LENGTH.pack(len(body))], files)
+            else:
+                self._socket.sendall(_LENGTH.pack(len(body)))
+            self._socket.sendall(body)
         except OSError:
             raise ChannelClosedError from None
 
