@@ -35,7 +35,7 @@ _FUNCTIONS: Final = {
     "TransactWriteItems": "transact_write_items",
     "UpdateItem": "update_item",
 }
-# What decides how a request is checked and understood, beside its names and types.
+# The parts that decide how a request is checked and understood, beside its names and types.
 _WORDS: Final = frozenset(
     {
         "ConditionExpression",

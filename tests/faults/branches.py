@@ -130,8 +130,8 @@ class Branches:
 def _long_lived_objects() -> Iterator[None]:
     """Collect no garbage: that would copy all memory which processes share.
 
-    What lives now is not collected later either. To visit all of it for each scenario took a fifth
-    of the time.
+    Objects that live now are not collected later either. To visit all of them for each scenario
+    took a fifth of the time.
     """
     gc.collect()
     gc.freeze()

@@ -27,8 +27,9 @@ _EVIDENCE: Final = "evidence-bundle"
 class Api:
     """The API as one of the stack's clients sees it.
 
-    Every answer is checked against the API's document. *tokens* holds each client's token, which
-    all callers share.
+    Every answer is checked against the API's document. A read is repeated while the service is
+    busy, for example with browsers that follow runs. *tokens* holds each client's token, which all
+    callers share.
     """
 
     stack: Stack
@@ -69,11 +70,19 @@ class Api:
             content = json.dumps(body)
         if content is not None:
             sent.setdefault("Content-Type", "application/json")
-        answer = self.http.request(
-            method, self.stack.api_url + path, content=content, headers=sent, params=query
-        )
-        assert_conforms(method, path, answer.status_code, answer.headers, answer.content)
-        return answer
+
+        def answer() -> httpx.Response:
+            url = self.stack.api_url + path
+            answer = self.http.request(method, url, content=content, headers=sent, params=query)
+            assert_conforms(method, path, answer.status_code, answer.headers, answer.content)
+            return answer
+
+        found = answer()
+        deadline = time.monotonic() + _DEADLINE_S
+        while method == "GET" and found.status_code in _BUSY and time.monotonic() < deadline:
+            time.sleep(float(found.headers.get("Retry-After", 1)))
+            found = answer()
+        return found
 
     def run(self, manifest: str, **more: Any) -> str:  # noqa: ANN401 - any JSON
         """Create a run and return its id."""
@@ -88,17 +97,11 @@ class Api:
         return state
 
     def wait(self, run_id: str, *statuses: str, deadline_s: float = _DEADLINE_S) -> dict[str, Any]:
-        """Return the run's state once its status is one of *statuses*.
-
-        A service that is busy, for example with browsers that follow runs, is asked again.
-        """
+        """Return the run's state once its status is one of *statuses*."""
         state: dict[str, Any] = {}
 
         def is_reached() -> bool:
-            answer = self("GET", f"runs/{run_id}")
-            if answer.status_code in _BUSY:
-                return False
-            state.update(answer.json())
+            state.update(self.state(run_id))
             return state["status"] in statuses
 
         until(is_reached, f"{run_id} is one of {statuses}", deadline_s)

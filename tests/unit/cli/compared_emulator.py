@@ -16,7 +16,7 @@ from typing import Any
 from ministack.core import iam_evaluator
 from ministack.services import dynamodb
 
-# Of our own tables, and with each kind of fault.
+# Expressions for our own tables, and one with each kind of fault.
 EXPRESSIONS = [
     "attribute_not_exists(pk) OR (size(entries) < :full AND NOT contains(ids, :i0))",
     "pk = :pk AND sk BETWEEN :first AND :last",

@@ -1,4 +1,4 @@
-"""What makes the emulator faster gives the same results as MiniStack alone."""
+"""The emulator's faster functions give the same results as MiniStack's own."""
 
 from __future__ import annotations
 
