@@ -52,8 +52,11 @@ in_parallel = @$(MAKE) --silent --no-print-directory --jobs=4 $(1)
 		|| echo "uv cannot be installed here; pip is used instead, which takes longer"
 	@touch $@
 
-.local/venvs/layer/.pins: $(layer)/requirements.txt | .venv/.created
+# Functions get the packages that the layers have (see the layers' Makefile), so that the tests of the stack run those.
+trims := $(layer)/trim_botocore.py $(layer)/trim_pydantic.py
+.local/venvs/layer/.pins: $(layer)/requirements.txt $(trims) | .venv/.created
 	$(call environment,.local/venvs/layer)
+	@for trim in $(trims); do $(bin)/python $$trim .local/venvs/layer/lib/python*/site-packages || { rm $@; exit 1; }; done
 
 .local/venvs/%/.pins: requirements/%.txt | .venv/.created
 	$(call environment,.local/venvs/$*)

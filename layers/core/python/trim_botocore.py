@@ -144,6 +144,7 @@ def trim_endpoints(file: Path) -> None:
     for partition in endpoints["partitions"]:
         services = partition["services"]
         partition["services"] = {name: services[name] for name in services if name in kept}
+    file.unlink()  # an installer may have linked it to its cache
     file.write_text(json.dumps(endpoints, separators=(",", ":")), encoding="utf-8")
 
 

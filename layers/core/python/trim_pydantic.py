@@ -28,7 +28,9 @@ NOTICE = (
 def trim(folder: Path) -> None:
     """Trim the pydantic_core that *folder* holds."""
     file = folder / MODULE
-    file.write_text(without_keys(file.read_text(encoding="utf-8")), encoding="utf-8")
+    source = file.read_text(encoding="utf-8")
+    file.unlink()  # an installer may have linked it to its cache
+    file.write_text(without_keys(source), encoding="utf-8")
 
 
 def without_keys(source: str) -> str:
