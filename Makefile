@@ -2,7 +2,7 @@
 #
 # SAM, the emulator, the generator of clients and the tests need versions of the same packages that exclude each other,
 # so each has a virtual environment of its own. The pins in an environment are copied into it as `.pins`: an environment
-# is made again when it is missing or its pins have changed.
+# is made again when it is missing, or when its pins or the scripts that trim it have changed.
 PYTHON ?= python3
 EVENT ?=
 SECONDS ?= 600

@@ -1,11 +1,10 @@
-"""Requests to DynamoDB that moto answers without HTTP, once their like was sent as HTTP.
+"""Answer requests to DynamoDB by moto's functions, without HTTP.
 
 botocore checks, writes, signs and reads a request, and moto reads and writes it again. That takes
-several times as long as what the request asks for. So only the first request of its form is sent:
-the one that has the same operation, table, expressions, names and types of values. Later ones are
-answered by the same functions of moto. Requests that are refused are sent in any case, and so are
-those that have bytes, which JSON has not.
-`contract/test_quick_moto.py` compares the answers with those of moto alone.
+several times as long as what the request asks for. So only the first request of each form is sent.
+A form is the operation, table, expressions, names and types of values. moto's functions answer
+later requests of the form. A request is always sent if moto refuses it, or if it has bytes, which
+JSON cannot hold. `contract/test_quick_moto.py` compares the answers with those of moto alone.
 """
 
 from __future__ import annotations
@@ -68,12 +67,14 @@ def quick_requests(lock: AbstractContextManager[Any], region: str) -> Iterator[N
         if not _is_quick(client, operation):
             return _by_botocore(client, operation, request)
         form = (operation, _form(request))
-        if form in _forms:
+        if form in _forms and (body := _copied(request)) is not None:
             try:
                 with lock:
-                    return _answered(client, operation, request, region)
-            except (HTTPException, ServiceException, TypeError):
-                pass  # botocore makes an error of a refusal, and sends bytes
+                    result = _result(operation, body, region)
+            except (HTTPException, ServiceException):
+                pass  # botocore makes an error of it
+            else:
+                return _received(client, operation, request, result)
         answer = _by_botocore(client, operation, request)
         _forms.add(form)
         return answer
@@ -102,13 +103,24 @@ def _form(value: Any) -> Any:  # noqa: ANN401 - any JSON
             return type(value)
 
 
-def _answered(client: Any, operation: str, request: dict[str, Any], region: str) -> Any:  # noqa: ANN401 - botocore is untyped
-    """Return moto's answer. Those who listen to botocore's calls hear of this one too."""
+def _result(operation: str, body: dict[str, Any], region: str) -> dict[str, Any]:
+    """Return the result of moto's function for an operation."""
     handler = DynamoHandler()
     handler.region, handler.current_account = region, DEFAULT_ACCOUNT_ID
-    handler.body = _copied(request)
-    result = getattr(handler, _FUNCTIONS[operation])().result
-    answer, response = _received(result)
+    handler.body = body
+    result: dict[str, Any] = getattr(handler, _FUNCTIONS[operation])().result
+    return result
+
+
+def _received(client: Any, operation: str, request: dict[str, Any], result: dict[str, Any]) -> Any:  # noqa: ANN401 - botocore is untyped
+    """Return *result* as botocore does, after emitting the events of a call.
+
+    Its events before and after a call both come after it.
+    """
+    copied = _copied(result)
+    answer = copy.deepcopy(result) if copied is None else copied
+    answer["ResponseMetadata"] = {"HTTPStatusCode": 200, "RetryAttempts": 0}
+    response = SimpleNamespace(status_code=200, content=json.dumps(copied or {}).encode())
     emit, place = client.meta.events.emit, f"dynamodb.{operation}"
     model, context = client.meta.service_model.operation_model(operation), dict[str, Any]()
     emit(f"provide-client-params.{place}", params=request, model=model, context=context)
@@ -116,23 +128,10 @@ def _answered(client: Any, operation: str, request: dict[str, Any], region: str)
     return answer
 
 
-def _copied(value: dict[str, Any]) -> dict[str, Any]:
-    """Return what is at the other end of a connection.
-
-    Raises:
-        TypeError: *value* has bytes.
-    """
-    copied: dict[str, Any] = json.loads(json.dumps(value))
-    return copied
-
-
-def _received(result: dict[str, Any]) -> tuple[dict[str, Any], SimpleNamespace]:
-    """Return an answer as botocore reads it, and the part of its response that tests look at."""
+def _copied(value: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what is at the other end of a connection, or None if *value* has bytes."""
     try:
-        text = json.dumps(result)
-    except TypeError:  # it has bytes
-        text, answer = "", copy.deepcopy(result)
-    else:
-        answer = json.loads(text)
-    answer["ResponseMetadata"] = {"HTTPStatusCode": 200, "RetryAttempts": 0}
-    return answer, SimpleNamespace(status_code=200, content=text.encode())
+        copied: dict[str, Any] = json.loads(json.dumps(value))
+    except TypeError:
+        return None
+    return copied

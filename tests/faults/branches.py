@@ -131,7 +131,7 @@ def _long_lived_objects() -> Iterator[None]:
     """Collect no garbage: that would copy all memory which processes share.
 
     Objects that live now are not collected later either. To visit all of them for each scenario
-    took a fifth of the time.
+    took a fifth of the time. Warnings of what they leave open may be lost.
     """
     gc.collect()
     gc.freeze()

@@ -27,6 +27,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state
 )
 from moto.stepfunctions.parser.asl.component.state.state import CommonStateField
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 
 from taskrunner.bootstrap import AwsWorld
@@ -52,9 +53,7 @@ if TYPE_CHECKING:
 _DEADLINE_S = 240.0
 # Whether moto finds a machine's definition valid. It takes long and depends on the text alone.
 _validate = staticmethod(cache(StepFunctionsParserBackend._validate_definition))
-# The program of a definition, which no execution changes, and its tree. moto parses a definition to
-# validate it and for each execution, with a parser in Python.
-_parse = staticmethod(lru_cache(maxsize=32)(AmazonStateLanguageParser.parse))
+_by_moto_parse = AmazonStateLanguageParser.parse
 _set_next_by_moto = CommonStateField._set_next
 
 
@@ -224,6 +223,20 @@ def _sandbox() -> ForkedSandbox:
     return ForkedSandbox()
 
 
+def _parse(definition: str) -> tuple[Any, Any]:
+    """The program of a definition, which an execution changes, and its tree, which nothing does.
+
+    moto parses a definition to validate it and for each execution, with a parser in Python.
+    """
+    tree = _tree(definition)
+    return Preprocessor().visit(tree), tree
+
+
+@lru_cache(maxsize=32)
+def _tree(definition: str) -> Any:  # noqa: ANN401 - moto has no static types
+    return _by_moto_parse(definition)[1]
+
+
 @contextmanager
 def engine() -> Iterator[Engine]:
     """A fresh TaskRunner; fails at its end if a function did what its role does not grant."""
@@ -238,7 +251,7 @@ def engine() -> Iterator[Engine]:
         patch.setattr(StateTaskServiceCallback, "_handle_retry", _retry_with_a_new_token)
         patch.setattr(CommonStateField, "_set_next", _set_next_unless_caught)
         patch.setattr(StepFunctionsParserBackend, "_validate_definition", _validate)
-        patch.setattr(AmazonStateLanguageParser, "parse", _parse)
+        patch.setattr(AmazonStateLanguageParser, "parse", staticmethod(_parse))
         with moto_aws(configuration):
             deployed = deploy()
             running = Engine(AwsWorld(deployed, session()), boto3.client("stepfunctions"))

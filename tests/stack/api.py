@@ -71,17 +71,17 @@ class Api:
         if content is not None:
             sent.setdefault("Content-Type", "application/json")
 
-        def answer() -> httpx.Response:
+        def send() -> httpx.Response:
             url = self.stack.api_url + path
             answer = self.http.request(method, url, content=content, headers=sent, params=query)
             assert_conforms(method, path, answer.status_code, answer.headers, answer.content)
             return answer
 
-        found = answer()
+        found = send()
         deadline = time.monotonic() + _DEADLINE_S
         while method == "GET" and found.status_code in _BUSY and time.monotonic() < deadline:
             time.sleep(float(found.headers.get("Retry-After", 1)))
-            found = answer()
+            found = send()
         return found
 
     def run(self, manifest: str, **more: Any) -> str:  # noqa: ANN401 - any JSON

@@ -174,7 +174,7 @@ def build_runtime_handler(worker: ProvidedWorker, *generation: Any) -> type[Any]
     """Send a function its event at once.
 
     MiniStack writes the head and the body apart. The kernel would keep the body until the head is
-    acknowledged, which takes 40 ms. So both go into one packet if they fit, and none is kept.
+    acknowledged, which takes 40 ms. So both are sent in one packet if they fit, and else at once.
     """
     handler: type[Any] = _build_runtime_handler(worker, *generation)
     handler.wbufsize = -1
@@ -185,8 +185,8 @@ def build_runtime_handler(worker: ProvidedWorker, *generation: Any) -> type[Any]
 def pump_output(_: ProvidedWorker, stream: Any, lines: Any) -> None:
     """Queue what a function logs, until it ends. A queue that is full loses its oldest *lines*.
 
-    A line leaves the function's pipe and enters the queue while the queue is locked. So whoever
-    holds the lock, and finds the pipe empty, finds every line in the queue.
+    A line leaves the function's pipe and enters the queue while the queue is locked. So if the pipe
+    is empty, the queue has every line once it can be locked.
     """
     readable = select.poll()
     readable.register(stream, select.POLLIN)
@@ -208,7 +208,8 @@ def drain_log(worker: ProvidedWorker, first_line_wait: float = _MOST_TO_READ_S) 
     """Return what a function has logged in a call.
 
     MiniStack waits for a first line for 50 ms, and for another one for 5 ms. But a function has
-    written all of them before its answer. So this waits only while its pipe holds something.
+    written all of them before its answer. So this waits only while its pipe holds something. A last
+    line without an end is missing until the function's process has ended.
     """
     deadline = time.monotonic() + first_line_wait
     while _has_unread_output(worker) and time.monotonic() < deadline:

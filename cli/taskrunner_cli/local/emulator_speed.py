@@ -1,16 +1,16 @@
-"""Make MiniStack's own work for a request shorter, and change nothing else.
+"""Make MiniStack's own work for a request shorter.
 
 All users of the local stack wait for this one Python process, and so do the tests. All answers,
-checks and errors stay as they are: requests are read in C, what depends on a text alone is worked
-out once, and plain data is copied in a plain way. Together this takes a third off the emulator's
-processor time for a step; see docs/performance.md.
+checks and errors of MiniStack's services stay as they are: requests are read in C, what depends on
+a text alone is worked out once, and plain data is copied in a plain way. Together this takes a
+third off the emulator's processor time for a step; see docs/performance.md. WebSockets, HTTPS and
+HTTP/2 are not served, because the local stack does not use them.
 
 `emulator_process.py` loads this file. It runs in the emulator's environment, so it imports nothing
 of the project. tests/unit/cli/test_emulator_speed.py compares it with MiniStack's own functions.
 """
 
 import asyncio
-import contextlib
 import copy
 from collections.abc import Coroutine
 from functools import lru_cache
@@ -39,7 +39,7 @@ def _tokens(expression: str) -> tuple[tuple[str, str], ...]:
 
 
 def tokenize(expression: str) -> list[tuple[str, str]]:
-    """Split an expression of DynamoDB, which MiniStack does letter by letter, as often as above."""
+    """Split an expression of DynamoDB, which MiniStack does letter by letter for each check."""
     return list(_tokens(expression))
 
 
@@ -118,9 +118,9 @@ async def serve(application: Any, config: Any) -> None:
         server_header=False,
         date_header=False,  # MiniStack adds it
         timeout_keep_alive=int(config.keep_alive_timeout),
+        timeout_graceful_shutdown=int(config.graceful_timeout),
     )
     server = uvicorn.Server(settings)
-    server.capture_signals = contextlib.nullcontext  # MiniStack handles them
     await server.serve()
 
 

@@ -74,7 +74,7 @@ def differences(speed: dict[str, Any]) -> list[str]:
     return found
 
 
-# Writes a line after each that it reads, and then says so over another pipe.
+# For each line that it reads, this writes three lines to its log, and then one to another pipe.
 TALKER = """
 import sys
 for number in sys.stdin:

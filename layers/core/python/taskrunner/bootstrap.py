@@ -467,6 +467,6 @@ def observed(handler: invocations.Handler) -> invocations.Handler:
     log by now, which writes text.
     """
     cold_start.end(os.environ)
-    if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+    if cold_start.is_function(os.environ):
         logs.write_lines(os.environ.get("LOG_LEVEL", "INFO"))
     return invocations.observed(handler, os.environ, lambda: aws().metrics)

@@ -1,8 +1,7 @@
 """Make botocore's session without the parts of botocore that no function uses.
 
-They were a twentieth of a cold start: the documentation of clients, which imports a parser of HTML;
-HTTP/2, which imports `importlib.metadata` and ZIP; and handlers for documents and other services,
-80 of 130.
+They were a twentieth of a cold start. The documentation of clients imports a parser of HTML. HTTP/2
+imports `importlib.metadata` and ZIP. 81 of 127 handlers are for documents and other services.
 """
 
 from __future__ import annotations
@@ -20,7 +19,10 @@ _DOCSTRINGS: Final = ("ClientMethodDocstring", "PaginatorDocstring", "WaiterDocs
 
 
 def leave_out_unused_modules() -> None:
-    """Let botocore import neither documentation nor HTTP/2. Must be called before its import."""
+    """Let botocore import neither documentation nor HTTP/2.
+
+    Call it before `botocore.session` or `botocore.config` is imported.
+    """
     # Other modules of these packages are used, so only their own imports are left out.
     _add_empty_package("botocore.docs")
     _add_empty_package("urllib3.http2")

@@ -105,7 +105,7 @@ def plan_pack(text: str, inputs: JsonMapping, ceilings: Ceilings = NO_CEILINGS) 
 
 
 def compile_unlimited(text: str, inputs: JsonMapping) -> tuple[Plan, JsonObject]:
-    """Return the plan and the machine of the manifest *text*, however large they are.
+    """Return the plan and the machine of the manifest *text*, however large, to measure them.
 
     Raises:
         InvalidPackError: as `compile_pack`, except that no quota of the platform is looked at.

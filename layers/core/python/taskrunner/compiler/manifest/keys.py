@@ -13,6 +13,8 @@ from taskrunner.model.wording import closest
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
+    from pydantic.fields import FieldInfo
+
     from taskrunner.model.json_path import JsonPath
 
 
@@ -70,15 +72,21 @@ def _keys_of(model: type[BaseModel]) -> frozenset[str]:
 
 
 def _keys(model: type[BaseModel]) -> Iterator[str]:
-    return (field.alias or name for name, field in model.model_fields.items())
+    return (field.alias or name for name, field in fields_of(model).items())
 
 
 @cache
 def _models_below(model: type[BaseModel]) -> Mapping[str, type[BaseModel] | None]:
     """Return the shape of each key's value, or of the items of a list; None for other values."""
-    model.model_rebuild()  # its annotations may name shapes that stand after it
-    fields = model.model_fields
-    return {field.alias or name: _model_in(field.annotation) for name, field in fields.items()}
+    return {
+        field.alias or name: _model_in(field.annotation) for name, field in fields_of(model).items()
+    }
+
+
+def fields_of(model: type[BaseModel]) -> Mapping[str, FieldInfo]:
+    """Return the fields of a shape by their names, also those of shapes that stand after it."""
+    model.model_rebuild()
+    return model.model_fields
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 - typing has no type for it

@@ -11,7 +11,7 @@ from dataclasses import field
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
-from taskrunner.compiler.manifest.keys import model_at
+from taskrunner.compiler.manifest.keys import fields_of, model_at
 from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _repair_at(manifest: JsonObject, path: JsonPath, numbers: count[int]) -> Non
     key = path[-1]
     if isinstance(parent, dict):
         model = model_at(path[:-1])
-        fields = {} if model is None else model.model_fields
+        fields = {} if model is None else fields_of(model)
         field = next((f for name, f in fields.items() if (f.alias or name) == key), None)
         if field is None or not field.is_required():
             parent.pop(key, None)
