@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-# The functions of moto, by the operations of DynamoDB.
-_FUNCTIONS: Final = {
+# The functions of moto, by the operations of DynamoDB. boto3 has the same names for its methods.
+FUNCTIONS: Final = {
     "BatchGetItem": "batch_get_item",
     "GetItem": "get_item",
     "Query": "query",
@@ -70,7 +70,7 @@ def quick_requests(lock: AbstractContextManager[Any], region: str) -> Iterator[N
         if form in _forms and (body := _copied(request)) is not None:
             try:
                 with lock:
-                    result = _result(operation, body, region)
+                    result = moto_result(operation, body, region)
             except (HTTPException, ServiceException):
                 pass  # botocore makes an error of it
             else:
@@ -85,7 +85,7 @@ def quick_requests(lock: AbstractContextManager[Any], region: str) -> Iterator[N
 
 
 def _is_quick(client: Any, operation: str) -> bool:  # noqa: ANN401 - botocore is untyped
-    return operation in _FUNCTIONS and client.meta.service_model.service_name == "dynamodb"
+    return operation in FUNCTIONS and client.meta.service_model.service_name == "dynamodb"
 
 
 def _form(value: Any) -> Any:  # noqa: ANN401 - any JSON
@@ -103,12 +103,12 @@ def _form(value: Any) -> Any:  # noqa: ANN401 - any JSON
             return type(value)
 
 
-def _result(operation: str, body: dict[str, Any], region: str) -> dict[str, Any]:
+def moto_result(operation: str, body: dict[str, Any], region: str) -> dict[str, Any]:
     """Return the result of moto's function for an operation."""
     handler = DynamoHandler()
     handler.region, handler.current_account = region, DEFAULT_ACCOUNT_ID
     handler.body = body
-    result: dict[str, Any] = getattr(handler, _FUNCTIONS[operation])().result
+    result: dict[str, Any] = getattr(handler, FUNCTIONS[operation])().result
     return result
 
 

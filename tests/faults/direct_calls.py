@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from botocore.response import StreamingBody
 from moto.core.exceptions import ServiceException
 from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.dynamodb.responses import DynamoHandler
 from moto.s3.models import s3_backends
 from werkzeug.exceptions import HTTPException
 
 from tests.faults.step_functions import RefusedError
 from tests.moto_aws import REGION
+from tests.quick_requests import FUNCTIONS, moto_result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,13 +30,7 @@ if TYPE_CHECKING:
 Answer: TypeAlias = "Callable[[dict[str, Any]], dict[str, Any]]"
 
 # The calls of a table, as boto3 and as AWS name them.
-_OF_A_TABLE: Final = {
-    "batch_get_item": "BatchGetItem",
-    "get_item": "GetItem",
-    "query": "Query",
-    "transact_write_items": "TransactWriteItems",
-    "update_item": "UpdateItem",
-}
+_OF_A_TABLE: Final = {name: operation for operation, name in FUNCTIONS.items()}
 _OF_A_BUCKET: Final = {"get_object": "GetObject"}
 _DATES: Final = {"creationDate", "startDate", "stopDate"}
 _OF_MACHINES: Final = {
@@ -101,11 +95,7 @@ class DirectCalls:
 
 
 def _ask_table(name: str, parameters: dict[str, Any]) -> dict[str, Any]:
-    handler = DynamoHandler()
-    handler.region, handler.current_account = REGION, DEFAULT_ACCOUNT_ID
-    handler.body = _copied(parameters)
-    answered: dict[str, Any] = _copied(getattr(handler, name)().result)
-    return answered
+    return _copied(moto_result(_OF_A_TABLE[name], _copied(parameters), REGION))
 
 
 def _ask_bucket(_name: str, parameters: dict[str, Any]) -> dict[str, Any]:
