@@ -20,8 +20,10 @@ from typing import Any
 import hypercorn.asyncio
 import uvicorn
 import uvloop
+import yaml
 from ministack.core import iam_evaluator
 from ministack.services import dynamodb
+from ministack.services.cloudformation import engine
 
 _PLAIN = (str, int, float, bool, type(None))
 
@@ -68,6 +70,16 @@ def copy_item(value: Any) -> Any:
     if type(value) is list:
         return [copy_item(part) for part in value]
     return value if type(value) in _PLAIN else copy.deepcopy(value)
+
+
+class TemplateLoader(yaml.CSafeLoader):
+    """Reads a template with the tags of CloudFormation.
+
+    MiniStack reads it in Python several times for each deployment, 0.17 s each time. libyaml takes
+    a ninth of that.
+    """
+
+    yaml_constructors = engine.CfnLoader.yaml_constructors
 
 
 class _HeaderName(bytes):
@@ -136,5 +148,6 @@ def install() -> None:
     dynamodb._tokenize = tokenize
     dynamodb.copy = SimpleNamespace(deepcopy=copy_item)
     iam_evaluator.parse_policy_document = parse_policy
+    engine.CfnLoader = TemplateLoader
     hypercorn.asyncio.serve = serve
     asyncio.run = run

@@ -10,11 +10,13 @@ import runpy
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from ministack.core import iam_evaluator
 from ministack.services import dynamodb
+from ministack.services.cloudformation import engine
 
 # Expressions for our own tables, and one with each kind of fault.
 EXPRESSIONS = [
@@ -37,6 +39,11 @@ POLICIES: list[Any] = [
     "no JSON",
     "[]",
     {"Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}},
+]
+TEMPLATES = [
+    Path("template.yaml").read_text(encoding="utf-8"),
+    "a: !Ref b\nc: !GetAtt d.e.f\ng: !GetAtt [h, i]\nj: !Sub ['${k}', {k: !If [l, m, 'n']}]",
+    "AWSTemplateFormatVersion: 2010-09-09\na: &b {c: 1_000}\nd: {<<: *b, e: 0o17, f: 1e3}",
 ]
 ITEM: dict[str, Any] = {
     "pk": {"S": "a"},
@@ -72,6 +79,13 @@ def differences(speed: dict[str, Any]) -> list[str]:
     if expected != ITEM:
         found.append("a copy that shares a part")
     return found
+
+
+def misread_templates(speed: dict[str, Any]) -> list[str]:
+    """Return what differs from MiniStack in templates."""
+    loaders = speed["TemplateLoader"], engine.CfnLoader
+    read = ([engine.yaml.load(text, Loader=each) for each in loaders] for text in TEMPLATES)
+    return [f"the template {values}" for values in read if values[0] != values[1]]
 
 
 # For each line that it reads, this writes three lines to its log, and then one to another pipe.
@@ -121,4 +135,4 @@ def lost_lines(process: dict[str, Any]) -> list[str]:
 
 
 speed, process = map(runpy.run_path, sys.argv[1:])
-json.dump(differences(speed) + lost_lines(process), sys.stdout)
+json.dump(differences(speed) + misread_templates(speed) + lost_lines(process), sys.stdout)

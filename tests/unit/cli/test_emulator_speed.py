@@ -21,6 +21,7 @@ def test_the_emulators_faster_functions_return_what_its_own_return() -> None:
         [PYTHON, "-P", Path(__file__).with_name("compared_emulator.py"), *REPLACED],
         check=True,
         capture_output=True,
+        cwd=ROOT,
         env=os.environ | {"PYTHONPATH": ""},
     )
 
