@@ -27,6 +27,7 @@ from taskrunner.runtime.attempt_starts import attempt_starts
 from taskrunner.runtime.earlier_artifacts import EarlierArtifacts, EarlierBundles
 from taskrunner.runtime.recording_time import patience_s
 from taskrunner.runtime.redacted_services import redacted_services
+from taskrunner.runtime.remembered_steps import begun_from_memory
 from taskrunner.runtime.run_lifecycle import check_not_ended
 from taskrunner.runtime.running_step import RunningStep, find_step
 from taskrunner.runtime.step_secrets import read_secrets, redacted_errors
@@ -86,6 +87,18 @@ def run_step(
     """
     deadline = world.clock.now() + timedelta(seconds=remaining_s)
     world.sandbox.prepare()
+    running = None if is_retry else begun_from_memory(reference, world)
+    if running is not None:
+        assert isinstance(running.step, RunStep)  # noqa: S101 - as below
+        return _perform_and_record(
+            _Attempt(
+                running=running,
+                step=running.step,
+                number=1,
+                remaining_s=remaining_s - _RECORDING_S,
+                deadline=deadline,
+            )
+        )
     running = find_step(reference, world, reference.path)
     step = running.step
     assert isinstance(step, RunStep)  # noqa: S101 - the compiler wires only these to run_step
@@ -118,11 +131,15 @@ def run_step(
             running.path, number, step.uses, running.now(), deferrals=starts.deferrals
         )
     )
+    return _perform_and_record(attempt)
+
+
+def _perform_and_record(attempt: _Attempt) -> JsonObject:
     with attempt_folder() as folder:
         ended, captured = _perform(attempt, folder)
     answer = _record(attempt, ended, captured)
     # For the next attempt: nobody waits for it now. Lambda may freeze it until the next event.
-    world.sandbox.prepare()
+    attempt.running.world.sandbox.prepare()
     return answer
 
 
