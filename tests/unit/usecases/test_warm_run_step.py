@@ -10,6 +10,7 @@ from taskrunner.errors import ConflictError, StepFailedError
 from taskrunner.model.run import StepStatus
 from taskrunner.usecases.cancel_run import cancel_run
 from tests.fakes.failing_world import CrashError, FailingWorld, Failure
+from tests.fakes.sandbox import ThreadSandbox
 from tests.packs import pack
 from tests.unit.usecases.scenarios import (
     TENANT,
@@ -20,6 +21,7 @@ from tests.unit.usecases.scenarios import (
 )
 
 if TYPE_CHECKING:
+    from taskrunner.sandbox.attempt import Limits
     from tests.fakes.world import MemoryWorld
 
 NEVER = Failure(0, effect_lost=False, error=CrashError)
@@ -120,6 +122,42 @@ def test_an_attempt_that_died_in_a_warm_function_is_lost() -> None:
 
     outcome = world.runs.outcomes(TENANT, "run-7", ["second"])["second"]
     assert (outcome.status, outcome.final) == (StepStatus.FAILED, True)
+
+
+class PreparedAt(ThreadSandbox):
+    """A sandbox that notes the last entry of the journal when it is told of an attempt."""
+
+    def __init__(self, world: MemoryWorld) -> None:
+        super().__init__()
+        self.last_entries: list[str] = []
+        self._world = world
+
+    def prepare_for(self, uses: str, limits: Limits) -> None:
+        super().prepare_for(uses, limits)
+        self.last_entries.append(entry_ids(self._world)[-1])
+
+
+@pytest.mark.parametrize("is_retry", [False, True])
+def test_the_process_of_an_attempt_is_prepared_before_its_start_is_recorded(
+    *, is_retry: bool
+) -> None:
+    world = warm()
+    world.sandbox = sandbox = PreparedAt(world)
+
+    step(world, "second", is_retry=is_retry)
+
+    assert sandbox.last_entries == ["first#1#ended"]
+    (attempt,) = sandbox.requests
+    assert sandbox.prepared_for == [(attempt.uses, attempt.limits)]
+
+
+def test_no_process_is_prepared_for_an_attempt_that_has_no_time() -> None:
+    world = warm()
+    world.sandbox = sandbox = PreparedAt(world)
+
+    result_of(lambda: step(world, "second", is_retry=False, remaining_s=20))
+
+    assert sandbox.prepared_for == []
 
 
 def _place_of_start() -> int:

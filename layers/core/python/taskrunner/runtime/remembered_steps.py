@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from taskrunner.ports import World
 
 
-def begun_from_memory(reference: StepReference, world: World) -> RunningStep | None:
-    """Record the start of the first attempt of a step whose run is remembered, and return the step.
+def remembered_step(reference: StepReference, world: World) -> RunningStep | None:
+    """Return a step whose run is remembered, and which has no entry in its journal.
 
-    Return None if the run is not remembered or has changed, or the step may record something else
-    first: a skip, or the time when it was reached. Nothing was recorded then.
+    Return None if the run is not remembered, or the step may record something before its start: a
+    skip, or the time when it was reached.
     """
     snapshot = world.runs.remembered(reference.tenant, reference.run_id, reference.path)
     if snapshot is None:
@@ -37,8 +37,16 @@ def begun_from_memory(reference: StepReference, world: World) -> RunningStep | N
     if not isinstance(step, RunStep) or step.when is not None or reads_now(references):
         return None
     running.values.load(references, running.prefix, running.path)
+    return running
+
+
+def begin_from_memory(running: RunningStep) -> bool:
+    """Record the start of the first attempt of a remembered step.
+
+    Return False if its run has changed or ended; nothing was recorded then.
+    """
+    step, snapshot = running.step, running.snapshot
+    assert isinstance(step, RunStep)  # noqa: S101 - remembered_step returns no other
     start = step_entries.attempt_started(running.path, 1, step.uses, running.now(), deferrals=0)
     entries = [*start_entries(snapshot, start.occurred_at), start]
-    if not world.runs.append_if_unchanged(snapshot, entries, inside=running.inside):
-        return None
-    return running
+    return running.world.runs.append_if_unchanged(snapshot, entries, inside=running.inside)
