@@ -1,4 +1,4 @@
-"""What a process remembers of the runs that it works for, and the append that relies on it.
+"""A process remembers the runs that it works for, and begins steps without reading them.
 
 Another process is another instance of the port over the same store.
 """
@@ -242,7 +242,7 @@ _ACTIONS = st.lists(
 def test_begins_only_what_a_reader_would_begin(
     world: Ports, actions: list[tuple[Kind, int, int, int]]
 ) -> None:
-    """Whatever two processes do: what was begun from memory is what reading would have begun."""
+    """Two processes write in any order. A step begun from memory is one that a reader would begin."""
     world.forget()
     snapshot = new_run(world)
     run_id = snapshot.run.run_id

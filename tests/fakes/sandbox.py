@@ -25,7 +25,7 @@ NOTHING_USED = Usage()
 class ThreadSandbox:
     """`ports.Sandbox` for tests of the use cases; it enforces wall time only.
 
-    *requests* are the attempts that it was given, and *prepared_for* those that it was told of.
+    *requests* are the attempts that it was given, and *prepared_for* those that it prepared for.
     *usage* is reported for each attempt. When *result* is set, no executor runs and every attempt
     ends with it.
     """

@@ -125,7 +125,7 @@ def test_an_attempt_that_died_in_a_warm_function_is_lost() -> None:
 
 
 class PreparedAt(ThreadSandbox):
-    """A sandbox that notes the last entry of the journal when it is told of an attempt."""
+    """A sandbox that notes the last entry of the journal when it prepares for an attempt."""
 
     def __init__(self, world: MemoryWorld) -> None:
         super().__init__()
