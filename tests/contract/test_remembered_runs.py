@@ -242,7 +242,7 @@ _ACTIONS = st.lists(
 def test_begins_only_what_a_reader_would_begin(
     world: Ports, actions: list[tuple[Kind, int, int, int]]
 ) -> None:
-    """Two processes write in any order. A step begun from memory is one that a reader would begin."""
+    """Two processes write in any order. A step begun from memory is one a reader would begin."""
     world.forget()
     snapshot = new_run(world)
     run_id = snapshot.run.run_id
