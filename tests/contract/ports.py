@@ -66,6 +66,7 @@ class Ports:
 
     *woken* has the first answer to each task token of a gate, and *sent* the tokens of all answers.
     *answers* has the answers to tokens of jobs, each with the name of the error or None.
+    *in_another_process* makes another port Runs over the same store, which remembers nothing.
     *upload* stores a file by the URL for it, and returns whether that was accepted.
     *evidence_public_key* returns the key of the port Evidence in PEM.
     """
@@ -73,6 +74,7 @@ class Ports:
     clock: StoppedClock
     plans: ports.Plans
     runs: ports.Runs
+    in_another_process: Callable[[], ports.Runs]
     approvals: ports.Approvals
     jobs: ports.Jobs
     pools: ports.Pools
@@ -120,6 +122,7 @@ def memory() -> Ports:
 
     def forget() -> None:
         world.runs.stored.clear()
+        world.runs.known.clear()
         world.approvals.stored.clear()
         world.approvals.stored_gates.clear()
         world.jobs.stored.clear()
@@ -132,6 +135,7 @@ def memory() -> Ports:
         clock=world.clock,
         plans=world.plans,
         runs=world.runs,
+        in_another_process=lambda: replace(world.runs, known={}),
         approvals=world.approvals,
         jobs=world.jobs,
         pools=world.pools,
@@ -188,6 +192,7 @@ def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static ty
         # No environment of a function outlives the runs that it has seen, but this one does.
         for each in (journal, runs._journal):
             each._last_chunks.clear()
+            each.known._journals.clear()
         pools._places.clear()
         states.answers.clear()
         topic.clear()
@@ -202,6 +207,7 @@ def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static ty
         clock=clock,
         plans=BucketPlans(bucket, RETENTION),
         runs=runs,
+        in_another_process=lambda: dynamo_runs(table, bucket),
         approvals=DynamoApprovals(table, journal, TaskTokens(states), RETENTION),
         jobs=DynamoJobs(table, journal, TaskTokens(states), RETENTION),
         pools=pools,

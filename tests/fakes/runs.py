@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from tests.fakes.due_work import MemoryDueWork
 from tests.fakes.page import page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from taskrunner.model.artifact import Artifact
     from taskrunner.model.due_work import DueItem
@@ -107,6 +108,16 @@ class StoredRun:
 
 
 @dataclass
+class KnownRun:
+    """A run as this process last saw it, with the paths of the steps that had entries."""
+
+    run: Run
+    length: int = 0
+    used_s: float = 0
+    paths: set[str] = field(default_factory=set)
+
+
+@dataclass
 class MemoryRuns:
     """Runs by tenant and id. *waits_for* is whether a run waits for an approval.
 
@@ -114,6 +125,7 @@ class MemoryRuns:
     """
 
     stored: dict[tuple[str, str], StoredRun] = field(default_factory=dict)
+    known: dict[tuple[str, str], KnownRun] = field(default_factory=dict)
     keys: dict[tuple[str, str, str], str] = field(default_factory=dict)
     due_work: MemoryDueWork = field(default_factory=MemoryDueWork)
     waits_for: Callable[[Run, str], bool] = lambda _run, _approval_id: False
@@ -181,9 +193,51 @@ class MemoryRuns:
     @atomic
     def snapshot(self, tenant: str, run_id: str, *paths: str) -> RunSnapshot:
         stored = self.of(tenant, run_id)
+        self._see(stored)
         tail = stored.placed(len(stored.journal) - len(stored.tail()))
         outcomes = {path: stored.outcomes.get(path) for path in paths}
         return RunSnapshot(stored.run, tail, stored.used_s, outcomes)
+
+    @atomic
+    def remembered(self, tenant: str, run_id: str, path: str) -> RunSnapshot | None:
+        known = self.known.get((tenant, run_id))
+        if known is None or path in known.paths or known.run.outcome or known.run.steps_end:
+            return None
+        first = known.length - (known.length % _CHUNK_ENTRIES or _CHUNK_ENTRIES)
+        tail = self.of(tenant, run_id).placed(first)[: known.length - first]
+        return RunSnapshot(known.run, tail, known.used_s, {path: None})
+
+    @atomic
+    def append_if_unchanged(
+        self, snapshot: RunSnapshot, entries: Sequence[Entry], *, inside: Collection[str] = ()
+    ) -> bool:
+        stored = self.of(snapshot.run.tenant, snapshot.run.run_id)
+        if stored.refusal(inside) or stored.placed(len(stored.journal) - 1) != [
+            *snapshot.last_entries[-1:]
+        ]:
+            return False
+        with self._adding(stored):
+            stored.append(entries)
+        return True
+
+    def _see(self, stored: StoredRun) -> None:
+        """Remember a run as it is."""
+        key = stored.run.tenant, stored.run.run_id
+        if key not in self.known and len(stored.journal) > _CHUNK_ENTRIES:
+            return  # it has not seen the beginning
+        known = self.known.get(key) or KnownRun(stored.run)
+        added = stored.journal[known.length :]
+        known.paths.update(entry.step_path for entry in added if entry.step_path is not None)
+        self.known[key] = KnownRun(stored.run, len(stored.journal), stored.used_s, known.paths)
+
+    @contextmanager
+    def _adding(self, stored: StoredRun) -> Iterator[None]:
+        """Remember what is added to a run that is as it is remembered."""
+        known = self.known.get((stored.run.tenant, stored.run.run_id))
+        is_known = known is not None and known.length == len(stored.journal)
+        yield
+        if is_known:
+            self._see(stored)
 
     @atomic
     def journal(
@@ -211,8 +265,9 @@ class MemoryRuns:
         stored = self.of(snapshot.run.tenant, snapshot.run.run_id)
         refusal = stored.refusal(inside)
         if refusal is None:
-            stored.append(entries)
-            stored.stop(stops)
+            with self._adding(stored):
+                stored.append(entries)
+                stored.stop(stops)
         elif stops.run_failed not in stored.journal[-1:]:
             raise refusal
 
@@ -248,13 +303,14 @@ class MemoryRuns:
         if stored.run.outcome is RunStatus.CANCELLED:
             stored.append(entries)
             return outcome
-        stored.journal += entries
-        stored.outcomes[outcome.path] = outcome
-        stored.used_s += used_s
-        if stored.run.takes_artifacts:
-            stored.capture(artifacts, outcome.path)
-        if stored.run.outcome is None:
-            stored.stop(stops)
+        with self._adding(stored):
+            stored.journal += entries
+            stored.outcomes[outcome.path] = outcome
+            stored.used_s += used_s
+            if stored.run.takes_artifacts:
+                stored.capture(artifacts, outcome.path)
+            if stored.run.outcome is None:
+                stored.stop(stops)
         return outcome
 
     @atomic
@@ -274,9 +330,10 @@ class MemoryRuns:
             return first
         if (refusal := stored.refusal(inside)) is not None:
             raise refusal
-        stored.journal += entries
-        stored.outcomes[outcome.path] = outcome
-        stored.stop(stops)
+        with self._adding(stored):
+            stored.journal += entries
+            stored.outcomes[outcome.path] = outcome
+            stored.stop(stops)
         return outcome
 
     @atomic

@@ -16,6 +16,7 @@ from taskrunner.sandbox.child import work
 
 if TYPE_CHECKING:
     from taskrunner.executors.work import Services
+    from taskrunner.sandbox.attempt import Limits
 
 NOTHING_USED = Usage()
 
@@ -24,16 +25,21 @@ NOTHING_USED = Usage()
 class ThreadSandbox:
     """`ports.Sandbox` for tests of the use cases; it enforces wall time only.
 
-    *requests* are the attempts that it was given. *usage* is reported for each of them. When
-    *result* is set, no executor runs and every attempt ends with it.
+    *requests* are the attempts that it was given, and *prepared_for* those that it prepared for.
+    *usage* is reported for each attempt. When *result* is set, no executor runs and every attempt
+    ends with it.
     """
 
     usage: Usage = NOTHING_USED
     requests: list[AttemptRequest] = field(default_factory=list)
     result: AttemptResult | None = None
+    prepared_for: list[tuple[str, Limits]] = field(default_factory=list)
 
     def prepare(self) -> None:
         pass
+
+    def prepare_for(self, uses: str, limits: Limits) -> None:
+        self.prepared_for.append((uses, limits))
 
     def execute(self, request: AttemptRequest, services: Services) -> AttemptResult:
         self.requests.append(request)

@@ -10,7 +10,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,6 +18,9 @@ from taskrunner.errors import TryAgainError
 from taskrunner.sandbox.launcher import ForkedSandbox
 from tests.contract.sandbox.attempt import AMPLE, HOSTILE_EXECUTORS, SERVICES, Attempt, works
 from tests.fakes.executor_world import MemoryFunctions
+
+if TYPE_CHECKING:
+    from taskrunner.sandbox.attempt import Limits
 
 _PATIENCE_S = 120
 
@@ -173,3 +176,65 @@ def test_attempts_of_several_threads_run_at_the_same_time(tmp_path: Path) -> Non
             thread.join()
 
     assert answers == ["met", "met"]
+
+
+def prepare_for(attempt: Attempt, name: str, limits: Limits = AMPLE) -> int:
+    """Prepare the child of an attempt, and return its process id."""
+    attempt.sandbox.prepare_for(f"hostile:{name}", limits)
+    return waiting_child(attempt.sandbox)
+
+
+def test_an_attempt_gets_the_child_that_was_prepared_for_it(attempt: Attempt) -> None:
+    child = prepare_for(attempt, "look_around")
+
+    assert attempt("look_around").outputs["process"] == child
+    assert attempt("look_around").outputs["process"] != child
+
+
+@pytest.mark.parametrize(
+    ("name", "limits"),
+    [("echo", AMPLE), ("look_around", replace(AMPLE, memory_mib=129))],
+    ids=["executor", "limits"],
+)
+def test_an_attempt_never_gets_a_child_that_was_prepared_for_another(
+    attempt: Attempt, name: str, limits: Limits
+) -> None:
+    child = prepare_for(attempt, name, limits)
+
+    assert attempt("look_around").outputs["process"] != child
+    assert not Path(f"/proc/{child}").exists()
+
+
+def test_a_child_is_prepared_once(attempt: Attempt) -> None:
+    child = prepare_for(attempt, "echo")
+
+    assert prepare_for(attempt, "look_around") == child
+    assert attempt("look_around").outputs["process"] != child
+
+
+def test_a_prepared_child_that_is_killed_while_it_waits_fails_no_attempt(attempt: Attempt) -> None:
+    child = prepare_for(attempt, "echo")
+    os.kill(child, signal.SIGKILL)
+    wait_for_end(child)
+
+    assert works(attempt)
+
+
+def test_a_child_that_is_killed_before_it_is_prepared_fails_no_attempt(attempt: Attempt) -> None:
+    attempt.sandbox.prepare()
+    child = waiting_child(attempt.sandbox)
+    os.kill(child, signal.SIGKILL)
+    wait_for_end(child)
+
+    attempt.sandbox.prepare_for("hostile:echo", AMPLE)
+
+    assert works(attempt)
+
+
+def test_a_server_that_is_killed_after_it_was_prepared_is_replaced(attempt: Attempt) -> None:
+    prepare_for(attempt, "echo")
+    process = server_of(attempt.sandbox)._process
+    process.kill()
+    process.wait()
+
+    assert works(attempt)

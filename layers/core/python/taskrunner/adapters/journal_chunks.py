@@ -25,6 +25,7 @@ from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from taskrunner.adapters.known_journals import KnownJournals
 from taskrunner.adapters.run_items import running_check
 from taskrunner.adapters.table import ConditionFailedError, Table
 from taskrunner.adapters.table_layout import (
@@ -42,8 +43,9 @@ from taskrunner.model.journal import Entry, PlacedEntry, Position
 from taskrunner.model.run import RunStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
+    from taskrunner.adapters.known_journals import KnownJournal
     from taskrunner.adapters.retention import Retention
     from taskrunner.adapters.table_requests import Item, Write
     from taskrunner.model.run import Run
@@ -107,6 +109,7 @@ class JournalChunks:
         self._table = table
         self._retention = retention
         self._last_chunks: dict[str, Item] = {}
+        self.known: Final = KnownJournals(CHUNK_ENTRIES)
 
     def remember(self, chunk: Item) -> None:
         """Remember *chunk*, unless a later state of the run's journal was seen already."""
@@ -194,12 +197,16 @@ class JournalChunks:
             TryAgainError: other writers append again and again.
         """
         end = _End(snapshot.last_entries[0].position.chunk if snapshot.last_entries else 0)
-        known = self._last_chunks.get(partition_of(snapshot.run))
-        if known is not None and chunk_number(known["sk"]) >= end.number and "fence" not in known:
-            # An append to an earlier or a full chunk would be refused, and be followed by a query.
+        partition = partition_of(snapshot.run)
+        journal, chunk = self.known.find(partition), self._last_chunks.get(partition)
+        # An append to an earlier or a full chunk would be refused, and be followed by a query.
+        if journal is not None and journal.number >= end.number:
+            addition = _without(addition, {entry.id for entry in journal.entries})
+            end = self._end_of_known(journal)
+        elif chunk is not None and chunk_number(chunk["sk"]) >= end.number and "fence" not in chunk:
             # The refusal of a chunk with a fence is needed: it says how the run ended.
-            addition = _without_present(addition, known)
-            end = _end_at(known, chunk_number(known["sk"]))
+            addition = _without_present(addition, chunk)
+            end = _end_at(chunk, chunk_number(chunk["sk"]))
         for _ in range(_APPEND_TRIES):
             if not addition.entries:
                 return self._write_without_entries(snapshot.run, writes, addition)
@@ -218,8 +225,42 @@ class JournalChunks:
                 addition = _without_present(addition, chunk)
                 end = self._end_after(snapshot.run, end.number, chunk)
             else:
+                self.known.add(journal, end.number, addition.entries, addition.used_ms)
                 return None
         raise TryAgainError(f"the journal of run {snapshot.run.run_id} is too busy")
+
+    def append_if_unchanged(
+        self, snapshot: RunSnapshot, entries: Sequence[Entry], writes: Sequence[Write]
+    ) -> bool:
+        """Append *entries* in one transaction with *writes*, if the journal ends as *snapshot*.
+
+        Return False if it has changed, or this process does not know it, or a condition of *writes*
+        does not hold; nothing was written then.
+        """
+        run, partition = snapshot.run, partition_of(snapshot.run)
+        journal = self.known.find(partition)
+        if journal is None or snapshot.last_entries != placed_entries(journal):
+            return False
+        end = self._end_of_known(journal)
+        length = len(journal.entries) if end.number == journal.number else 0
+        update = self._append_update(run, end, Addition(entries), length)
+        try:
+            if writes:
+                self._table.transact([*writes, update])
+            else:
+                self.remember(self._table.update(update))
+        except ConditionFailedError as failed:
+            self.known.give_up(partition)
+            chunk = failed.items.get(len(writes), {})
+            written = chunk.get("entries", [])[length : length + len(entries)]
+            return failed.was_repeated and bool(written == update.values[":new"])
+        self.known.add(journal, end.number, entries, is_exact=True)
+        return True
+
+    def _end_of_known(self, journal: KnownJournal) -> _End:
+        if self.known.is_full(journal):
+            return _End(journal.number + 1, journal.used_ms)
+        return _End(journal.number)
 
     def _write_without_entries(self, run: Run, writes: Sequence[Write], addition: Addition) -> None:
         """Make *writes*, unless the run has ended; the journal has their entries already."""
@@ -255,13 +296,14 @@ class JournalChunks:
         run: Run,
         end: _End,
         addition: Addition,
+        length: int | None = None,
     ) -> Update:
-        """Return the update that appends to a chunk, unless it holds one of the entries."""
+        """Return the update that appends to a chunk, unless it holds one of the entries.
+
+        With a *length*, it appends to a chunk that has as many entries; 0 is one that is not there.
+        """
         entries = addition.entries
-        ids = {f":i{place}": entry.id for place, entry in enumerate(entries)}
-        none_present = "".join(f" AND NOT contains(ids, {name})" for name in ids)
-        unfenced = "" if addition.is_late else " AND attribute_not_exists(fence)"
-        has_room = f"size(entries) < :full{unfenced}{none_present}"
+        condition, tested = _has_room(addition) if length is None else _has_length(length)
         fence = end.fence if addition.ends is None else addition.ends.value
         texts = [json.dumps(journal.to_document(entry), ensure_ascii=False) for entry in entries]
         return Update(
@@ -272,19 +314,34 @@ class JournalChunks:
                 + ("" if fence is None else ", fence = if_not_exists(fence, :fence)")
                 + " ADD ids :ids, used_ms :used"
             ),
-            condition=f"attribute_not_exists(pk) OR ({has_room})",
+            condition=condition,
             values={
                 ":none": [],
                 ":new": texts,
                 ":ids": {entry.id for entry in entries},
-                ":full": CHUNK_ENTRIES,
                 ":before": end.used_before_ms,
                 ":used": addition.used_ms,
                 ":expires_at": self._retention.expires_at(run),
                 ":fence": fence,
-                **ids,
+                **tested,
             },
         )
+
+
+def _has_room(addition: Addition) -> tuple[str, dict[str, object]]:
+    """Return the condition that a chunk takes an addition, with the values that it names."""
+    ids = {f":i{place}": entry.id for place, entry in enumerate(addition.entries)}
+    none_present = "".join(f" AND NOT contains(ids, {name})" for name in ids)
+    unfenced = "" if addition.is_late else " AND attribute_not_exists(fence)"
+    has_room = f"size(entries) < :full{unfenced}{none_present}"
+    return f"attribute_not_exists(pk) OR ({has_room})", {":full": CHUNK_ENTRIES, **ids}
+
+
+def _has_length(length: int) -> tuple[str, dict[str, object]]:
+    """Return the condition that a chunk of a run that goes on has so many entries."""
+    if length == 0:
+        return "attribute_not_exists(pk)", {}
+    return "size(entries) = :length AND attribute_not_exists(fence)", {":length": length}
 
 
 def _end_at(chunk: Item, number: int) -> _End:
@@ -314,7 +371,11 @@ def _check_fence(chunk: Item, failed: ConditionFailedError, entries: Sequence[En
 
 def _without_present(addition: Addition, chunk: Item) -> Addition:
     """Return *addition* without the entries that *chunk* has."""
-    present = chunk.get("ids", set())
+    return _without(addition, chunk.get("ids", set()))
+
+
+def _without(addition: Addition, present: Collection[str]) -> Addition:
+    """Return *addition* without the entries whose ids are *present*."""
     entries = [entry for entry in addition.entries if entry.id not in present]
     return addition._replace(entries=entries)
 
@@ -340,6 +401,14 @@ def chunk_entries(chunk: Item) -> list[PlacedEntry]:
     return [
         PlacedEntry(Position(number, place), journal.from_document(json.loads(text)))
         for place, text in enumerate(chunk["entries"])
+    ]
+
+
+def placed_entries(journal: KnownJournal) -> list[PlacedEntry]:
+    """Return the entries of the last chunk of a journal with their positions."""
+    return [
+        PlacedEntry(Position(journal.number, place), entry)
+        for place, entry in enumerate(journal.entries)
     ]
 
 

@@ -19,6 +19,7 @@ from taskrunner.adapters.journal_chunks import (
     chunk_used_ms,
     is_chunk,
     is_full,
+    placed_entries,
 )
 from taskrunner.adapters.run_endings import RunEndings
 from taskrunner.adapters.run_items import (
@@ -141,9 +142,9 @@ class DynamoRuns:
         if not page.items or page.items[0]["sk"] != RUN:
             raise NotFoundError(f"run {run_id}")
         run = run_from_item(page.items[0])
-        last_chunk = next(filter(is_chunk, page.items[1:]), None)
+        last_chunks = list(filter(is_chunk, page.items[1:]))
         outcomes = self._outcomes.read(tenant, run_id, paths) if paths else {}
-        return self._snapshot(run, last_chunk, {path: outcomes.get(path) for path in paths})
+        return self._snapshot(run, last_chunks, {path: outcomes.get(path) for path in paths})
 
     def _snapshot_of_known(
         self, tenant: str, run_id: str, paths: Collection[str]
@@ -169,16 +170,28 @@ class DynamoRuns:
             path: self._outcomes.from_item(items[key]) if key in items else None
             for key, path in outcome_keys.items()
         }
-        return self._snapshot(run_from_item(run), chunks[-1], outcomes)
+        return self._snapshot(run_from_item(run), chunks, outcomes)
 
     def _snapshot(
-        self, run: Run, last_chunk: Item | None, outcomes: Mapping[str, StepOutcome | None]
+        self, run: Run, chunks: Sequence[Item], outcomes: Mapping[str, StepOutcome | None]
     ) -> RunSnapshot:
-        if last_chunk is None:
-            return RunSnapshot(run, [], outcomes=outcomes)
-        self._journal.remember(last_chunk)
-        used_s = chunk_used_ms(last_chunk) / _MS_PER_S
-        return RunSnapshot(run, chunk_entries(last_chunk), used_s, outcomes)
+        """Return the snapshot of a run of which these last *chunks* were read."""
+        snapshot = RunSnapshot(run, [], outcomes=outcomes)
+        for chunk in chunks:
+            self._journal.remember(chunk)
+            placed, used_ms = chunk_entries(chunk), chunk_used_ms(chunk)
+            self._journal.known.see(run, chunk["sk"], [item.entry for item in placed], used_ms)
+            snapshot = RunSnapshot(run, placed, used_ms / _MS_PER_S, outcomes)
+        return snapshot
+
+    def remembered(self, tenant: str, run_id: str, path: str) -> RunSnapshot | None:
+        """See the port."""
+        known = self._journal.known.find(run_partition(tenant, run_id))
+        if known is None or path in known.paths:
+            return None
+        return RunSnapshot(
+            known.run, placed_entries(known), known.used_ms / _MS_PER_S, {path: None}
+        )
 
     def journal(
         self, tenant: str, run_id: str, *, after: Position | None = None, limit: int | None = None
@@ -202,6 +215,12 @@ class DynamoRuns:
     ) -> None:
         """See the port."""
         self._steps.begin(snapshot, entries, inside, stops)
+
+    def append_if_unchanged(
+        self, snapshot: RunSnapshot, entries: Sequence[Entry], *, inside: Collection[str] = ()
+    ) -> bool:
+        """See the port."""
+        return self._steps.begin_if_unchanged(snapshot, entries, inside)
 
     def outcomes(self, tenant: str, run_id: str, paths: Collection[str]) -> dict[str, StepOutcome]:
         """See the port."""

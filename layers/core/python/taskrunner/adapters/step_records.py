@@ -76,6 +76,16 @@ class StepRecords:
         except ConditionFailedError:
             raise self._endings.refusal(snapshot.run) from None
 
+    def begin_if_unchanged(
+        self, snapshot: RunSnapshot, entries: Sequence[Entry], inside: Collection[str]
+    ) -> bool:
+        """Append *entries* that begin something, if the journal ends as *snapshot* says.
+
+        Return False if it has changed, or a block of *inside* has been stopped.
+        """
+        checks = self._endings.checks(snapshot.run, inside)
+        return self._journal.append_if_unchanged(snapshot, entries, checks)
+
     def decide(
         self,
         snapshot: RunSnapshot,

@@ -47,13 +47,15 @@ class ItemPage(NamedTuple):
 class ConditionFailedError(Exception):
     """A condition of a write did not hold.
 
-    *items* has the present item of each failed condition, by the place of its write.
+    *items* has the present item of each failed condition, by the place of its write. If the request
+    *was_repeated*, an earlier one without an answer may have made the write.
     """
 
-    def __init__(self, items: dict[int, Item]) -> None:
+    def __init__(self, items: dict[int, Item], *, was_repeated: bool = False) -> None:
         """Keep the items that the conditions were checked against."""
         super().__init__("a condition of the write did not hold")
         self.items = items
+        self.was_repeated = was_repeated
 
 
 class Table:
@@ -145,7 +147,8 @@ class Table:
                 if failed is None:
                     raise
                 if failed:
-                    raise ConditionFailedError(failed) from None
+                    was_repeated = error.response.get("ResponseMetadata", {}).get("RetryAttempts")
+                    raise ConditionFailedError(failed, was_repeated=bool(was_repeated)) from None
             except TryAgainError as error:
                 # boto3 has repeated what is not a conflict.
                 if is_over and _CONFLICT not in str(error):

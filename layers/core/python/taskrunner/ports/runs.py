@@ -101,6 +101,14 @@ class Runs(Protocol):
         """
         ...
 
+    def remembered(self, tenant: str, run_id: str, path: str) -> RunSnapshot | None:
+        """Return what this process knows of a run that has no entry about the step at *path*.
+
+        It reads nothing, so others may have changed the run: only `append_if_unchanged` may follow,
+        which says whether they have. None if this process does not know all of the run's journal.
+        """
+        ...
+
     def journal(
         self, tenant: str, run_id: str, *, after: Position | None = None, limit: int | None = None
     ) -> Sequence[PlacedEntry]:
@@ -128,6 +136,16 @@ class Runs(Protocol):
 
         Raises:
             ConflictError: `run_ended` or `block_stopped`; nothing was added.
+        """
+        ...
+
+    def append_if_unchanged(
+        self, snapshot: RunSnapshot, entries: Sequence[Entry], *, inside: Collection[str] = ()
+    ) -> bool:
+        """Add entries that begin something, if the run is as it was `remembered`.
+
+        Return False if the run has changed or ended, or a block of *inside* has been stopped.
+        Nothing was added then.
         """
         ...
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from taskrunner.executors.work import Services
-    from taskrunner.sandbox.attempt import AttemptRequest, AttemptResult
+    from taskrunner.sandbox.attempt import AttemptRequest, AttemptResult, Limits
 
 
 class Sandbox(Protocol):
@@ -14,6 +14,13 @@ class Sandbox(Protocol):
 
     def prepare(self) -> None:
         """Begin to prepare for the next attempt, without waiting."""
+        ...
+
+    def prepare_for(self, uses: str, limits: Limits) -> None:
+        """Begin to prepare for an attempt of the executor *uses* within *limits*, without waiting.
+
+        The attempt need not follow, and another one may.
+        """
         ...
 
     def execute(self, request: AttemptRequest, services: Services) -> AttemptResult:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import weakref
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -17,12 +18,12 @@ from taskrunner.errors import TryAgainError
 from taskrunner.sandbox import messages, results
 from taskrunner.sandbox.attempt import Usage
 from taskrunner.sandbox.channel import ChannelClosedError, channel_pair
-from taskrunner.sandbox.messages import Exited, Fork, Forked, MalformedMessageError
+from taskrunner.sandbox.messages import Exited, Fork, Forked, MalformedMessageError, Prepare
 from taskrunner.sandbox.session import Session
 
 if TYPE_CHECKING:
     from taskrunner.executors.work import Services
-    from taskrunner.sandbox.attempt import AttemptRequest, AttemptResult
+    from taskrunner.sandbox.attempt import AttemptRequest, AttemptResult, Limits
     from taskrunner.sandbox.channel import Channel
 
 # The import path is passed explicitly: -I and -S keep out whatever the machine would add to it.
@@ -54,6 +55,12 @@ class ForkedSandbox:
         """See the port. A child waits for the attempt from now on, or soon."""
         server = self._take_server()
         server.prepare()
+        self._put_back(server)
+
+    def prepare_for(self, uses: str, limits: Limits) -> None:
+        """See the port."""
+        server = self._take_server()
+        server.prepare_for(Prepare(uses, limits))
         self._put_back(server)
 
     def execute(self, request: AttemptRequest, services: Services) -> AttemptResult:
@@ -114,6 +121,7 @@ class _Server:
         # Ends the process when this object is collected and when the interpreter exits.
         self._end = weakref.finalize(self, _end, self._process, self._channel, self._to_ready_child)
         self._is_busy = False
+        self._prepared_for: Prepare | None = None  # which the ready child has
 
     def is_idle(self) -> bool:
         """Return whether the process is running and every attempt on it was seen to its end.
@@ -139,6 +147,14 @@ class _Server:
         else:
             self._to_ready_child.append(channel)
 
+    def prepare_for(self, prepare: Prepare) -> None:
+        """Let the child of the next attempt import its executor and limit itself meanwhile."""
+        self.prepare()
+        if self._to_ready_child and self._prepared_for is None:
+            self._prepared_for = prepare
+            with suppress(ChannelClosedError):  # it was killed, which `_child` finds
+                self._to_ready_child[0].send(messages.encode(prepare))
+
     def execute(self, request: AttemptRequest, services: Services) -> AttemptResult:
         """Give the attempt to a child of its own, and see it to its end.
 
@@ -148,9 +164,14 @@ class _Server:
         """
         limits = request.limits
         self._is_busy = True
+        is_prepared = self._prepared_for == Prepare(request.uses, limits)
+        if not is_prepared and self._prepared_for is not None:
+            self._discard_child()
         channel, pid = self._child()
+        is_prepared = is_prepared and self._prepared_for is not None
+        self._prepared_for = None
         started = monotonic()
-        session = Session(channel, request, services)
+        session = Session(channel, request, services, is_prepared=is_prepared)
         # In a thread, because a service may take longer than the attempt may.
         thread = threading.Thread(target=session.run, name=request.step_path, daemon=True)
         thread.start()
@@ -173,10 +194,20 @@ class _Server:
         """Return a channel to a child that waits for its attempt, and the child's process id."""
         channel, pid = self._ready_child()
         if channel.is_closed():  # it was killed while it waited: no attempt has failed
-            channel.close()
-            self._receive(Exited)
+            self._await_end(channel)
             channel, pid = self._ready_child()
         return channel, pid
+
+    def _discard_child(self) -> None:
+        """Let the child end that waits, because its limits are not those of the next attempt."""
+        channel, _ = self._ready_child()
+        self._await_end(channel)
+
+    def _await_end(self, channel: Channel) -> None:
+        """Wait for a child that has no attempt; it ends when its channel is closed."""
+        channel.close()
+        self._receive(Exited)
+        self._prepared_for = None
 
     def _ready_child(self) -> tuple[Channel, int]:
         self.prepare()

@@ -59,20 +59,29 @@ class Session:
     and *error* is what a service raised that is not an answer, such as TryAgainError.
     """
 
-    def __init__(self, channel: Channel, request: AttemptRequest, services: Services) -> None:
-        """Send nothing yet."""
+    def __init__(
+        self,
+        channel: Channel,
+        request: AttemptRequest,
+        services: Services,
+        *,
+        is_prepared: bool = False,
+    ) -> None:
+        """Send nothing yet. *is_prepared* is whether the child has the attempt's Prepare."""
         self.ending: Ending | None = None
         self.error: BaseException | None = None
         self._channel = channel
         self._request = request
         self._services = services
+        self._is_prepared = is_prepared
 
     def run(self) -> None:
         """Send the attempt, answer calls until the child ends, and close the channel."""
-        request = self._request
         try:
-            self._channel.send(messages.encode(Prepare(request.uses, request.limits)))
-            self._channel.send(messages.encode(Execute(request)))
+            if not self._is_prepared:
+                prepare = Prepare(self._request.uses, self._request.limits)
+                self._channel.send(messages.encode(prepare))
+            self._channel.send(messages.encode(Execute(self._request)))
             while self.ending is None:
                 self._receive()
         except NoMessageError:

@@ -27,6 +27,7 @@ from taskrunner.runtime.attempt_starts import attempt_starts
 from taskrunner.runtime.earlier_artifacts import EarlierArtifacts, EarlierBundles
 from taskrunner.runtime.recording_time import patience_s
 from taskrunner.runtime.redacted_services import redacted_services
+from taskrunner.runtime.remembered_steps import begin_from_memory, remembered_step
 from taskrunner.runtime.run_lifecycle import check_not_ended
 from taskrunner.runtime.running_step import RunningStep, find_step
 from taskrunner.runtime.step_secrets import read_secrets, redacted_errors
@@ -86,9 +87,15 @@ def run_step(
     """
     deadline = world.clock.now() + timedelta(seconds=remaining_s)
     world.sandbox.prepare()
+    remembered = None if is_retry else remembered_step(reference, world)
+    if remembered is not None:
+        attempt = _attempt(remembered, remaining_s, deadline)
+        _prepare_sandbox(attempt)
+        if begin_from_memory(remembered):
+            return _perform_and_record(attempt)
     running = find_step(reference, world, reference.path)
-    step = running.step
-    assert isinstance(step, RunStep)  # noqa: S101 - the compiler wires only these to run_step
+    attempt = _attempt(running, remaining_s, deadline)
+    step = attempt.step
     references = templates.references(step.parameters)
     running.values.load(references, running.prefix, running.path)
     previous = running.values.outcome(running.path)
@@ -96,14 +103,7 @@ def run_step(
         return _answer(running, previous)
     number = 1 if previous is None else previous.attempt + 1
     starts = attempt_starts(running, number, may_have_started=is_retry)
-    attempt = _Attempt(
-        running=running,
-        step=step,
-        number=number,
-        remaining_s=remaining_s - _RECORDING_S,
-        deadline=deadline,
-        deferrals=starts.deferrals,
-    )
+    attempt = replace(attempt, number=number, deferrals=starts.deferrals)
     # A lost attempt is recorded also when its run has ended meanwhile: nobody else would do it.
     lost = _record_lost(attempt) if starts.is_lost else None
     check_not_ended(running.snapshot.run)
@@ -113,16 +113,41 @@ def run_step(
         return {"status": StepStatus.SKIPPED.value}
     # Before the start, because nothing may be recorded between that and the attempt.
     attempt = replace(attempt, now=running.time_reached(references))
+    _prepare_sandbox(attempt)
     running.append(
         step_entries.attempt_started(
             running.path, number, step.uses, running.now(), deferrals=starts.deferrals
         )
     )
+    return _perform_and_record(attempt)
+
+
+def _attempt(running: RunningStep, remaining_s: float, deadline: datetime) -> _Attempt:
+    """Return the first attempt of a step."""
+    step = running.step
+    assert isinstance(step, RunStep)  # noqa: S101 - the compiler wires only these to run_step
+    return _Attempt(
+        running=running,
+        step=step,
+        number=1,
+        remaining_s=remaining_s - _RECORDING_S,
+        deadline=deadline,
+    )
+
+
+def _prepare_sandbox(attempt: _Attempt) -> None:
+    """Let the attempt's process prepare itself while the start is recorded."""
+    limits, _ = _limits(attempt)
+    if limits.wall_s > 0 and executors.exists(attempt.step.uses):
+        attempt.running.world.sandbox.prepare_for(attempt.step.uses, limits)
+
+
+def _perform_and_record(attempt: _Attempt) -> JsonObject:
     with attempt_folder() as folder:
         ended, captured = _perform(attempt, folder)
     answer = _record(attempt, ended, captured)
     # For the next attempt: nobody waits for it now. Lambda may freeze it until the next event.
-    world.sandbox.prepare()
+    attempt.running.world.sandbox.prepare()
     return answer
 
 
