@@ -119,7 +119,7 @@ _approvals = st.fixed_dictionaries(
     },
 )
 _rules = st.fixed_dictionaries({"id": step_ids, "require": whens}, optional={"message": messages})
-_header = {"id": step_ids, "version": st.just("1")}
+_header: dict[str, SearchStrategy[Any]] = {"id": step_ids, "version": st.just("1")}
 _policies = st.fixed_dictionaries(
     _header | {"rules": st.lists(_rules, min_size=1, max_size=2, unique_by=_id)}
 ) | st.fixed_dictionaries(_header | {"uses": st.sampled_from(["lambda:change-window", "lambda:x"])})
