@@ -1,12 +1,19 @@
-"""moto's executions of state machines, which can be stopped as soon as they are started."""
+"""moto's executions of state machines, which can be stopped as soon as they are started.
+
+All states of a service share a client. moto would make one for each call, which takes longer than
+the call does.
+"""
 
 from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
+from moto.stepfunctions.parser.asl.utils import boto_client
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 
 if TYPE_CHECKING:
@@ -22,7 +29,22 @@ def stoppable_executions() -> Iterator[None]:
     """Let a stop wait for the beginning of the execution's thread; moto alone fails before it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ExecutionWorker, "stop", _stop_once_begun)
+        patch.setattr(boto_client, "boto3", SimpleNamespace(client=_kept_clients()))
         yield
+
+
+def _kept_clients() -> Any:  # noqa: ANN401 - a function that takes what boto3's does
+    """Return a `boto3.client` that makes one client of each service in a Region."""
+
+    kept: dict[tuple[str, str], Any] = {}
+
+    def client(*, service_name: str, region_name: str, **of_states: Any) -> Any:  # noqa: ANN401 - boto3 is untyped
+        key = (service_name, region_name)
+        if key not in kept:
+            kept[key] = boto3.client(service_name, region_name, **of_states)
+        return kept[key]
+
+    return client
 
 
 def _stop_once_begun(

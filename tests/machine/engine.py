@@ -78,6 +78,7 @@ class Engine:
     recorder: Recorder = field(default_factory=Recorder)
     around: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext()
     _progress: Condition = field(default_factory=Condition)
+    _table: Any = field(default_factory=lambda: boto3.client("dynamodb"))
 
     def client(self, **who: str) -> Client:
         return Client(self, **who)
@@ -180,8 +181,7 @@ class Engine:
         self.until(lambda: not self._unsealed(), "a run that has ended was not sealed")
 
     def _unsealed(self) -> list[str]:
-        client = boto3.client("dynamodb")
-        items = client.scan(TableName=TABLE, IndexName="unfinished-runs")["Items"]
+        items = self._table.scan(TableName=TABLE, IndexName="unfinished-runs")["Items"]
         ended = {"succeeded", "failed"}
         return [item["run_id"]["S"] for item in items if item.get("outcome", {}).get("S") in ended]
 
