@@ -51,8 +51,11 @@ _FIRST: Final = (
 
 
 def pytest_configure() -> None:
-    """Collect garbage after 50,000 new objects, not after 700, which took a tenth of the time."""
-    gc.set_threshold(50_000)
+    """Collect garbage after 50,000 new objects, not after 700, which took a tenth of the time.
+
+    What outlives a collection is visited again after 30 of them, not after 10.
+    """
+    gc.set_threshold(50_000, 30)
 
 
 @pytest.hookimpl(tryfirst=True)

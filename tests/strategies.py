@@ -1,12 +1,15 @@
 """Hypothesis strategies: packs with every kind of step, and JSON values.
 
-A new kind of step that holds others goes into `_blocks`, any other kind into `_leaves`.
+A new kind of step that holds others goes into `_blocks`, any other kind into `_leaves`. Hypothesis
+checks each strategy when it is first drawn from, so a strategy that depends on nothing that was
+drawn is made once, not for each example.
 """
 
 from __future__ import annotations
 
 import string
 from dataclasses import dataclass
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -101,12 +104,67 @@ inputs = st.fixed_dictionaries(
 )
 
 
+def _id(declaration: dict[str, Any]) -> str:
+    return str(declaration["id"])
+
+
+_approvals = st.fixed_dictionaries(
+    {"id": step_ids},
+    optional={
+        "minApprovals": st.integers(1, 20),
+        "scope": st.sampled_from(["run", "gate"]),
+        "distinctFromRequester": st.booleans(),
+        "expiresAfterSeconds": st.integers(60, 364 * 86400),
+        "message": messages,
+    },
+)
+_rules = st.fixed_dictionaries({"id": step_ids, "require": whens}, optional={"message": messages})
+_header: dict[str, SearchStrategy[Any]] = {"id": step_ids, "version": st.just("1")}
+_policies = st.fixed_dictionaries(
+    _header | {"rules": st.lists(_rules, min_size=1, max_size=2, unique_by=_id)}
+) | st.fixed_dictionaries(_header | {"uses": st.sampled_from(["lambda:change-window", "lambda:x"])})
+_lists_of_approvals = st.lists(_approvals, max_size=3, unique_by=_id)
+_lists_of_policies = st.lists(_policies, max_size=2, unique_by=_id)
+_lists_of_ids = st.lists(step_ids, min_size=1, max_size=10, unique=True)
+_rests_of_specs = st.fixed_dictionaries(
+    {},
+    optional={
+        "failure": st.fixed_dictionaries(
+            {}, optional={"retries": retries, "continueOnError": st.booleans()}
+        ),
+        "sandbox": st.fixed_dictionaries(
+            {},
+            optional={
+                "mode": st.sampled_from(["sealed", "open"]),
+                "egressAllowlist": st.lists(st.just("example.com:443"), max_size=2),
+                "quotaSeconds": st.integers(1, 604800),
+            },
+        ),
+        "slo": st.fixed_dictionaries({}, optional={"maxQueueDepth": st.integers(1, 99)}),
+        "outputs": st.just([{"name": "all", "type": "object", "expression": "{{ inputs }}"}]),
+    },
+)
+_fields_of_every_step = st.fixed_dictionaries(
+    {}, optional={"name": messages, "when": conditions, "continueOnError": st.booleans()}
+)
+_attempts = st.fixed_dictionaries(
+    {}, optional={"retries": retries, "timeoutSeconds": st.integers(1, 840) | input_number}
+)
+_messages_of_gates = st.fixed_dictionaries({}, optional={"message": messages})
+_limits = st.dictionaries(st.just("maxParallel"), st.integers(1, 3) | input_number)
+_fail_fast = st.dictionaries(st.just("failFast"), st.booleans())
+_counts = st.integers(0, 2) | constant
+_names_of_branches = [
+    st.dictionaries(st.just("name"), st.just(name)) for name in ("first", "second")
+]
+
+
 @st.composite
 def packs(draw: DrawFn) -> dict[str, Any]:
     """A valid manifest as data, for all values of *inputs*."""
-    approvals = draw(st.lists(_approvals(), max_size=3, unique_by=_id))
-    policies = draw(st.lists(_policies(), max_size=2, unique_by=_id))
-    ids = draw(st.lists(step_ids, min_size=1, max_size=10, unique=True))
+    approvals = draw(_lists_of_approvals)
+    policies = draw(_lists_of_policies)
+    ids = draw(_lists_of_ids)
     declared = _Declared(
         [_id(approval) for approval in approvals], [_id(policy) for policy in policies]
     )
@@ -122,60 +180,13 @@ def packs(draw: DrawFn) -> dict[str, Any]:
     if ids[last:]:  # which asks nobody
         final = _step_lists(ids[last:], _Declared([], declared.policies), depth=1)
         spec["finally"] = draw(final)
-    spec |= draw(
-        st.fixed_dictionaries(
-            {},
-            optional={
-                "failure": st.fixed_dictionaries(
-                    {}, optional={"retries": retries, "continueOnError": st.booleans()}
-                ),
-                "sandbox": st.fixed_dictionaries(
-                    {},
-                    optional={
-                        "mode": st.sampled_from(["sealed", "open"]),
-                        "egressAllowlist": st.lists(st.just("example.com:443"), max_size=2),
-                        "quotaSeconds": st.integers(1, 604800),
-                    },
-                ),
-                "slo": st.fixed_dictionaries({}, optional={"maxQueueDepth": st.integers(1, 99)}),
-                "outputs": st.just(
-                    [{"name": "all", "type": "object", "expression": "{{ inputs }}"}]
-                ),
-            },
-        )
-    )
+    spec |= draw(_rests_of_specs)
     return {
         "apiVersion": "stellaops.io/pack.v1",
         "kind": "TaskPack",
         "metadata": {"name": "generated", "version": "1.0.0"},
         "spec": spec,
     }
-
-
-def _id(declaration: dict[str, Any]) -> str:
-    return str(declaration["id"])
-
-
-def _approvals() -> SearchStrategy[dict[str, Any]]:
-    return st.fixed_dictionaries(
-        {"id": step_ids},
-        optional={
-            "minApprovals": st.integers(1, 20),
-            "scope": st.sampled_from(["run", "gate"]),
-            "distinctFromRequester": st.booleans(),
-            "expiresAfterSeconds": st.integers(60, 364 * 86400),
-            "message": messages,
-        },
-    )
-
-
-def _policies() -> SearchStrategy[dict[str, Any]]:
-    rule = st.fixed_dictionaries({"id": step_ids, "require": whens}, optional={"message": messages})
-    rules = st.lists(rule, min_size=1, max_size=2, unique_by=_id)
-    header = {"id": step_ids, "version": st.just("1")}
-    uses = st.sampled_from(["lambda:change-window", "lambda:x"])
-    by_rules = st.fixed_dictionaries(header | {"rules": rules})
-    return by_rules | st.fixed_dictionaries(header | {"uses": uses})
 
 
 @dataclass(frozen=True)
@@ -205,11 +216,11 @@ def _blocks(
     draw: DrawFn, step_id: str, inner: list[str], declared: _Declared, depth: int
 ) -> dict[str, Any]:
     """A step that holds the steps with the ids *inner*."""
-    kinds = ["parallel", "map", "loop", "conditional"] + ["policy"] * bool(declared.policies)
-    kind = draw(st.sampled_from(kinds))
-    step = {"id": step_id} | draw(_fields_of_every_step())
+    kinds = ("parallel", "map", "loop", "conditional", *["policy"] * bool(declared.policies))
+    kind = draw(_one_of(*kinds))
+    step = {"id": step_id} | draw(_fields_of_every_step)
     steps = draw(_step_lists(inner, declared, depth + 1))
-    limit = draw(st.dictionaries(st.just("maxParallel"), st.integers(1, 3) | input_number))
+    limit = draw(_limits)
     if kind == "parallel":
         lanes = {"branches": draw(_branches(steps))} if draw(st.booleans()) else {"steps": steps}
         return step | {"parallel": lanes | limit}
@@ -218,16 +229,23 @@ def _blocks(
         branches = [{"condition": draw(conditions), "steps": steps[:split]}]
         return step | {"conditional": {"branches": branches, "else": steps[split:]}}
     if kind == "policy":
-        policy = draw(st.sampled_from(declared.policies))
+        policy = draw(_one_of(*declared.policies))
         gate = {"policy": policy, "failureAction": "branch", "branch": steps}
         return step | {"gate": {"policy": gate}}
-    value = draw(st.sampled_from(["item{}", "[previous, item{}]", "index{} || previous"]))
-    fail_fast = draw(st.dictionaries(st.just("failFast"), st.booleans()))
+    value = draw(_one_of("item{}", "[previous, item{}]", "index{} || previous"))
+    fail_fast = draw(_fail_fast)
     block = {"items": draw(items), "iterator": f"item{depth}", "index": f"index{depth}"}
     if kind == "map":
-        outputs = draw(st.sampled_from([{}, {"outputs": f"index{depth}"}]))
+        outputs = {"outputs": f"index{depth}"} if draw(st.booleans()) else {}
         return step | {"map": block | {"steps": steps} | limit | outputs | fail_fast}
-    more = st.fixed_dictionaries(
+    return step | {
+        "loop": block | {"body": steps} | fail_fast | draw(_rests_of_loops(depth, value))
+    }
+
+
+@cache
+def _rests_of_loops(depth: int, value: str) -> SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(
         {"maxIterations": st.just(5) | st.just("{{ sum([inputs.number, `4`]) }}")},
         optional={
             "until": st.sampled_from([f"index{depth} == `1`", "previous", "!previous"]),
@@ -235,7 +253,6 @@ def _blocks(
             "outputs": st.just(value.format(depth)),
         },
     )
-    return step | {"loop": block | {"body": steps} | fail_fast | draw(more)}
 
 
 @st.composite
@@ -243,58 +260,50 @@ def _branches(draw: DrawFn, steps: list[dict[str, Any]]) -> list[dict[str, Any]]
     """The branches of a parallel, named or not, that hold *steps*."""
     split = draw(st.integers(1, len(steps)))
     lanes = [lane for lane in (steps[:split], steps[split:]) if lane]
-    names = ["first", "second"]
     return [
-        {"steps": lane} | draw(st.dictionaries(st.just("name"), st.just(names[number])))
-        for number, lane in enumerate(lanes)
+        {"steps": lane} | draw(name) for name, lane in zip(_names_of_branches, lanes, strict=False)
     ]
-
-
-def _fields_of_every_step() -> SearchStrategy[dict[str, Any]]:
-    return st.fixed_dictionaries(
-        {}, optional={"name": messages, "when": conditions, "continueOnError": st.booleans()}
-    )
 
 
 @st.composite
 def _leaves(draw: DrawFn, step_id: str, declared: _Declared) -> dict[str, Any]:
     """A step that holds no other steps."""
-    step: dict[str, Any] = {"id": step_id} | draw(_fields_of_every_step())
+    step: dict[str, Any] = {"id": step_id} | draw(_fields_of_every_step)
     approvals = declared.approvals
-    kind = draw(st.sampled_from(["run", "run", "approval", "policy"]))
+    kind = draw(_one_of("run", "run", "approval", "policy"))
     if declared.policies and kind == "policy":
         return step | {"gate": {"policy": draw(_policy_gates(declared))}}
     if approvals and kind == "approval":
-        gate = draw(
-            st.fixed_dictionaries(
-                {"id": st.sampled_from(approvals)}, optional={"message": messages}
-            )
-        )
+        gate = {"id": draw(_one_of(*approvals))} | draw(_messages_of_gates)
         return step | {"gate": {"approval": gate}}
-    uses = draw(st.sampled_from(["builtin:noop", "builtin:noop", "states:import"]))
+    uses = draw(_one_of("builtin:noop", "builtin:noop", "states:import"))
     given = draw(parameters)
-    given |= draw(st.dictionaries(st.just("template"), st.sampled_from(_templates_for(uses))))
-    attempts = st.fixed_dictionaries(
-        {}, optional={"retries": retries, "timeoutSeconds": st.integers(1, 840) | input_number}
-    )
-    return step | draw(attempts) | {"run": {"uses": uses, "with": given}}
+    given |= draw(_templates_for(uses))
+    return step | draw(_attempts) | {"run": {"uses": uses, "with": given}}
 
 
-def _templates_for(uses: str) -> list[str]:
+@cache
+def _templates_for(uses: str) -> SearchStrategy[dict[str, str]]:
     """The templates that the parameters of an executor may have: a called machine keeps them."""
-    return [text for text in TEMPLATES if uses == "builtin:noop" or "secrets" not in text]
+    texts = [text for text in TEMPLATES if uses == "builtin:noop" or "secrets" not in text]
+    return st.dictionaries(st.just("template"), st.sampled_from(texts))
+
+
+@lru_cache(maxsize=1024)
+def _one_of(*texts: str) -> SearchStrategy[str]:
+    return st.sampled_from(texts)
 
 
 @st.composite
 def _policy_gates(draw: DrawFn, declared: _Declared) -> dict[str, Any]:
-    gate: dict[str, Any] = {"policy": draw(st.sampled_from(declared.policies))}
-    actions = ["abort", "warn"] + ["requestOverride"] * bool(declared.approvals)
-    gate["failureAction"] = draw(st.sampled_from(actions))
+    gate: dict[str, Any] = {"policy": draw(_one_of(*declared.policies))}
+    actions = ("abort", "warn", *["requestOverride"] * bool(declared.approvals))
+    gate["failureAction"] = draw(_one_of(*actions))
     if gate["failureAction"] == "requestOverride":
-        gate["override"] = {"approval": draw(st.sampled_from(declared.approvals))}
+        gate["override"] = {"approval": draw(_one_of(*declared.approvals))}
     gate["with"] = draw(parameters)
-    gate["with"] |= draw(st.dictionaries(st.just("template"), st.sampled_from(TEMPLATES)))
-    gate["retries"] = {"count": draw(st.integers(0, 2) | constant)}
+    gate["with"] |= draw(_templates_for("builtin:noop"))
+    gate["retries"] = {"count": draw(_counts)}
     return gate
 
 

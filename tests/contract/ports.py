@@ -238,34 +238,33 @@ class Topic:
     queue_url: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.queue_url = client("sqs").create_queue(QueueName="subscriber")["QueueUrl"]
+        self._sns, self._sqs = client("sns"), client("sqs")
+        self.queue_url = self._sqs.create_queue(QueueName="subscriber")["QueueUrl"]
         self._create()
 
     def _create(self) -> None:
         """Create the topic. Its ARN is the same each time."""
-        self.arn = client("sns").create_topic(Name="approvals")["TopicArn"]
-        queue = client("sqs").get_queue_attributes(
-            QueueUrl=self.queue_url, AttributeNames=["QueueArn"]
-        )
+        self.arn = self._sns.create_topic(Name="approvals")["TopicArn"]
+        queue = self._sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=["QueueArn"])
         arn = queue["Attributes"]["QueueArn"]
-        client("sns").subscribe(TopicArn=self.arn, Protocol="sqs", Endpoint=arn)
+        self._sns.subscribe(TopicArn=self.arn, Protocol="sqs", Endpoint=arn)
 
     def received(self) -> list[Notification]:
         """Return the notifications since the last call, without ids, which no envelope has."""
-        response = client("sqs").receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10)
+        response = self._sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10)
         messages = response.get("Messages", [])
         for message in messages:
-            client("sqs").delete_message(
+            self._sqs.delete_message(
                 QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"]
             )
         return [_from_envelope(json.loads(message["Body"])) for message in messages]
 
     def delete(self) -> None:
-        client("sns").delete_topic(TopicArn=self.arn)
+        self._sns.delete_topic(TopicArn=self.arn)
 
     def clear(self) -> None:
         """Restore the topic and empty its queue."""
-        if not client("sns").list_topics()["Topics"]:
+        if not self._sns.list_topics()["Topics"]:
             self._create()
         while self.received():
             pass

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from threading import Condition
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -20,6 +21,7 @@ import pytest
 from moto.awslambda.exceptions import UnknownFunctionException
 from moto.awslambda.utils import get_backend
 from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.stepfunctions.parser import models
 from moto.stepfunctions.parser.asl.component.common.catch.catch_outcome import CatchOutcome
 from moto.stepfunctions.parser.asl.component.state.exec.execute_state import ExecutionState
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service.state_task_service_callback import (  # noqa: E501
@@ -78,6 +80,7 @@ class Engine:
     recorder: Recorder = field(default_factory=Recorder)
     around: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext()
     _progress: Condition = field(default_factory=Condition)
+    _table: Any = field(default_factory=lambda: boto3.client("dynamodb"))
 
     def client(self, **who: str) -> Client:
         return Client(self, **who)
@@ -180,8 +183,7 @@ class Engine:
         self.until(lambda: not self._unsealed(), "a run that has ended was not sealed")
 
     def _unsealed(self) -> list[str]:
-        client = boto3.client("dynamodb")
-        items = client.scan(TableName=TABLE, IndexName="unfinished-runs")["Items"]
+        items = self._table.scan(TableName=TABLE, IndexName="unfinished-runs")["Items"]
         ended = {"succeeded", "failed"}
         return [item["run_id"]["S"] for item in items if item.get("outcome", {}).get("S") in ended]
 
@@ -223,18 +225,20 @@ def _sandbox() -> ForkedSandbox:
     return ForkedSandbox()
 
 
-def _parse(definition: str) -> tuple[Any, Any]:
-    """The program of a definition, which an execution changes, and its tree, which nothing does.
+def _program(definition: str) -> tuple[Any, Any]:
+    """The program of a definition for one execution, which changes it, and the definition's tree.
 
     moto parses a definition to validate it and for each execution, with a parser in Python.
     """
-    tree = _tree(definition)
-    return Preprocessor().visit(tree), tree
+    program, tree = _parsed(definition)
+    return program.pop() if program else Preprocessor().visit(tree), tree
 
 
 @lru_cache(maxsize=32)
-def _tree(definition: str) -> Any:  # noqa: ANN401 - moto has no static types
-    return _by_moto_parse(definition)[1]
+def _parsed(definition: str) -> tuple[list[Any], Any]:
+    """The program of a definition until an execution takes it, and the tree, which none changes."""
+    program, tree = _by_moto_parse(definition)
+    return [program], tree
 
 
 @contextmanager
@@ -251,7 +255,8 @@ def engine() -> Iterator[Engine]:
         patch.setattr(StateTaskServiceCallback, "_handle_retry", _retry_with_a_new_token)
         patch.setattr(CommonStateField, "_set_next", _set_next_unless_caught)
         patch.setattr(StepFunctionsParserBackend, "_validate_definition", _validate)
-        patch.setattr(AmazonStateLanguageParser, "parse", staticmethod(_parse))
+        patch.setattr(models, "AmazonStateLanguageParser", SimpleNamespace(parse=_parsed))
+        patch.setattr(AmazonStateLanguageParser, "parse", staticmethod(_program))
         with moto_aws(configuration):
             deployed = deploy()
             running = Engine(AwsWorld(deployed, session()), boto3.client("stepfunctions"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from tests.machine.generated_declarations import DECIDED, DECISIONS, POLICIES, POOL, pack_of
 
 if TYPE_CHECKING:
-    from hypothesis.strategies import DrawFn
+    from hypothesis.strategies import DrawFn, SearchStrategy
 
 _DEEPEST = 3
 _MOST_STEPS = 14
@@ -52,6 +53,19 @@ _OF_POLICIES = (
     "statusReason == 'policy-warned'",
     "statusReason == 'policy-failed'",
 )
+
+
+def _one_of(choices: tuple[Any, ...]) -> SearchStrategy[Any]:
+    """Return a strategy that Hypothesis has checked if the same choices were given before."""
+    try:
+        return _kept_one_of(*choices)
+    except TypeError:  # a choice cannot be part of a key
+        return st.sampled_from(choices)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _kept_one_of(*choices: Any) -> SearchStrategy[Any]:  # noqa: ANN401 - whatever is chosen from
+    return st.sampled_from(choices)
 
 
 @st.composite
@@ -98,7 +112,7 @@ class _Writer:
         return self._draw(st.integers(1, 2))
 
     def _one(self, *choices: Any) -> Any:  # noqa: ANN401 - whatever is chosen from
-        return self._draw(st.sampled_from(choices))
+        return self._draw(_one_of(choices))
 
     def _step(self, scope: _Scope, depth: int) -> dict[str, Any]:
         kinds = ["run", "run", "fail", "worker", "machine", "policy", "policy"]

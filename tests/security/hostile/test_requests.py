@@ -38,6 +38,19 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(fields | wild, inner, max_size=4),
     max_leaves=10,
 )
+all_headers = st.dictionaries(names, values, max_size=5)
+queries = st.none() | st.dictionaries(
+    st.sampled_from(["limit", "cursor", "compareTo"]) | wild, values
+)
+paths = st.fixed_dictionaries({"runId": wild | st.just("run-7"), "approvalId": wild, "name": wild})
+lists_of_headers = st.none() | st.dictionaries(names, st.lists(values, min_size=1))
+bodies = {
+    operation: st.none()
+    | wild
+    | json_values.map(json.dumps)
+    | st.just(json.dumps(a_body(operation)))
+    for operation in OPERATIONS
+}
 
 
 def in_base64(content: bytes) -> dict[str, Any]:
@@ -49,17 +62,10 @@ def in_base64(content: bytes) -> dict[str, Any]:
 def test_every_event_gets_an_answer_of_the_api_document(
     data: st.DataObject, operation: str
 ) -> None:
-    headers = data.draw(st.dictionaries(names, values, max_size=5))
-    query = data.draw(
-        st.none()
-        | st.dictionaries(st.sampled_from(["limit", "cursor", "compareTo"]) | wild, values)
-    )
-    path = data.draw(
-        st.fixed_dictionaries({"runId": wild | st.just("run-7"), "approvalId": wild, "name": wild})
-    )
-    body = data.draw(
-        st.none() | wild | json_values.map(json.dumps) | st.just(json.dumps(a_body(operation)))
-    )
+    headers = data.draw(all_headers)
+    query = data.draw(queries)
+    path = data.draw(paths)
+    body = data.draw(bodies[operation])
 
     answer = send(
         operation,
@@ -67,9 +73,7 @@ def test_every_event_gets_an_answer_of_the_api_document(
         headers,
         pathParameters=path,
         queryStringParameters=query,
-        multiValueHeaders=data.draw(
-            st.none() | st.dictionaries(names, st.lists(values, min_size=1))
-        ),
+        multiValueHeaders=data.draw(lists_of_headers),
         isBase64Encoded=data.draw(st.booleans()),
     )
 

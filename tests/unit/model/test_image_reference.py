@@ -13,6 +13,14 @@ SHA512 = "sha512:" + HEX * 2
 _ALNUM = "abcdefghijklmnopqrstuvwxyz0123456789"
 _WORDS = st.text(_ALNUM, min_size=1, max_size=6)
 _SEPARATORS = st.sampled_from([".", "_", "__", "-", "--", "-----"])
+_NAMES = st.builds("{}{}{}".format, _WORDS, st.sampled_from(["", "-", "--", "A"]), _WORDS)
+_HOSTS = st.one_of(
+    _NAMES,
+    st.lists(_NAMES, min_size=2, max_size=4).map(".".join),
+    st.ip_addresses(v=6).map(lambda ip: f"[{ip}]"),
+)
+_TAGS = st.none() | st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", fullmatch=True)
+_DIGESTS = st.sampled_from([None, SHA256, SHA512])
 
 
 @st.composite
@@ -25,27 +33,29 @@ def components(draw: st.DrawFn) -> str:
 
 @st.composite
 def domains(draw: st.DrawFn) -> str:
-    names = st.builds("{}{}{}".format, _WORDS, st.sampled_from(["", "-", "--", "A"]), _WORDS)
-    dotted = st.lists(names, min_size=2, max_size=4).map(".".join)
     port = ":" + str(draw(st.integers(1, 65535)))
-    host = draw(st.one_of(names, dotted, st.ip_addresses(v=6).map(lambda ip: f"[{ip}]")))
+    host = draw(_HOSTS)
     # A single name is read as a domain only with a port, else as the first part of the path.
     needs_port = "." not in host and ":" not in host and host == host.lower()
     return host + (port if needs_port or draw(st.booleans()) else "")
 
 
+_DOMAINS = st.none() | domains() | st.just("localhost")
+_PATHS = st.lists(components(), min_size=1, max_size=4)
+
+
 @st.composite
 def references(draw: st.DrawFn) -> ImageReference:
-    domain = draw(st.none() | domains() | st.just("localhost"))
-    path = "/".join(draw(st.lists(components(), min_size=1, max_size=4)))
+    domain = draw(_DOMAINS)
+    path = "/".join(draw(_PATHS))
     first, more, _ = path.partition("/")
     if domain is None and more and ("." in first or first == "localhost"):
         path = first  # followed by a slash, it would be read as a domain
     return ImageReference(
         domain=domain,
         path=path,
-        tag=draw(st.none() | st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", fullmatch=True)),
-        digest=draw(st.sampled_from([None, SHA256, SHA512])),
+        tag=draw(_TAGS),
+        digest=draw(_DIGESTS),
     )
 
 

@@ -19,6 +19,7 @@ from tests.strategies import json_values, packs
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+VALUES = json_values()
 READER = "- {id: b, when: steps.a.outputs, run: {uses: builtin:noop}}"
 
 
@@ -141,7 +142,7 @@ def test_a_manifest_with_any_mistakes_is_compiled_or_refused(
         node = manifest
         for part in parents:
             node = node[part]
-        node[last] = data.draw(json_values())
+        node[last] = data.draw(VALUES)
 
     with suppress(InvalidPackError):
         compile_pack(json.dumps(manifest), {})

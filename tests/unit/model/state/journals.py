@@ -19,6 +19,18 @@ if TYPE_CHECKING:
     from taskrunner.model.plan import Plan
 
 CREATED_AT = "2026-01-01T00:00:00.000Z"
+_TIMES = st.integers(0, 59).map(lambda second: f"2026-01-01T00:00:{second:02}.000Z")
+_EVENTS = st.sampled_from(Event)
+_METADATA = st.fixed_dictionaries(
+    {},
+    optional={
+        "attempt": st.sampled_from(["1", "2", "many"]),
+        "ask": st.sampled_from(["branch", "items", "end", "policy"]),
+        "value": st.sampled_from(["0", "1", "2", "branch", "passed", "failed", "retry"]),
+        "reason": st.sampled_from(["condition-false", "policy-failed", "no-reason"]),
+        "nextAttemptAt": st.just("2026-01-01T00:01:00.000Z"),
+    },
+)
 
 
 @st.composite
@@ -29,20 +41,11 @@ def journals(draw: DrawFn) -> tuple[Plan, list[Entry]]:
     entries = st.builds(
         Entry,
         id=st.just("an-entry"),
-        occurred_at=st.integers(0, 59).map(lambda second: f"2026-01-01T00:00:{second:02}.000Z"),
-        event=st.sampled_from(Event),
+        occurred_at=_TIMES,
+        event=_EVENTS,
         message=st.just("A message."),
         step_path=st.none() | st.sampled_from([*paths, "nobody", "s1[0]::s1"]),
-        metadata=st.fixed_dictionaries(
-            {},
-            optional={
-                "attempt": st.sampled_from(["1", "2", "many"]),
-                "ask": st.sampled_from(["branch", "items", "end", "policy"]),
-                "value": st.sampled_from(["0", "1", "2", "branch", "passed", "failed", "retry"]),
-                "reason": st.sampled_from(["condition-false", "policy-failed", "no-reason"]),
-                "nextAttemptAt": st.just("2026-01-01T00:01:00.000Z"),
-            },
-        ),
+        metadata=_METADATA,
     )
     return plan, draw(st.lists(entries, max_size=25))
 
