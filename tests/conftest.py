@@ -53,7 +53,7 @@ _FIRST: Final = (
 def pytest_configure() -> None:
     """Collect garbage after 50,000 new objects, not after 700, which took a tenth of the time.
 
-    What outlives a collection is visited again after 30 of them, not after 10.
+    A collection leaves objects that are visited again after 30 more, not after 10.
     """
     gc.set_threshold(50_000, 30)
 

@@ -224,7 +224,7 @@ def _settle(person: Person) -> None:
 
 
 def _violations(page: Page) -> list[str]:
-    """What axe finds on a page, whose document keeps axe until it is loaded again."""
+    """Return what axe finds on a page. The document keeps axe until it is loaded again."""
     if not page.evaluate("Boolean(window.axe)"):
         page.evaluate(_AXE.axe_script)
     result: dict[str, Any] = page.evaluate(_RUN)
