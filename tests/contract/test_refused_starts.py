@@ -40,11 +40,7 @@ class LostAnswer:
         if not self.is_lost:
             return answer
         self.between()
-        try:
-            return self._dynamodb.update_item(**arguments)
-        except ClientError as error:
-            error.response["ResponseMetadata"]["RetryAttempts"] = 1
-            raise
+        return _repeated(self._dynamodb.update_item, arguments)
 
 
 def test_a_start_whose_answer_was_lost_is_recorded_once() -> None:
@@ -61,6 +57,68 @@ def test_a_start_whose_answer_was_lost_is_recorded_once() -> None:
 
     assert entry_ids(world, snapshot.run) == ["run.created", "next", "theirs"]
     assert world.runs.remembered("acme", snapshot.run.run_id, "later") is None
+
+
+class LostRequest(LostAnswer):
+    """As `LostAnswer`, but the first request is lost, and not its answer."""
+
+    def update_item(self, **arguments: Any) -> Any:  # noqa: ANN401 - boto3 has no static types
+        if self.is_lost:
+            self.is_lost = False
+            self.between()
+            return _repeated(self._dynamodb.update_item, arguments)
+        return self._dynamodb.update_item(**arguments)
+
+
+class BusyAfterLostAnswer(LostAnswer):
+    """As `LostAnswer`, but the repetition meets a transaction, and so fails."""
+
+    def update_item(self, **arguments: Any) -> Any:  # noqa: ANN401 - boto3 has no static types
+        answer = self._dynamodb.update_item(**arguments)
+        if not self.is_lost:
+            return answer
+        self.is_lost = False
+        conflict = {"Code": "TransactionConflictException", "Message": ""}
+        raise ClientError(
+            {"Error": conflict, "ResponseMetadata": {"RetryAttempts": 1}}, "UpdateItem"
+        )
+
+
+def _repeated(call: Callable[..., Any], arguments: dict[str, Any]) -> Any:  # noqa: ANN401 - as above
+    try:
+        return call(**arguments)
+    except ClientError as error:
+        error.response["ResponseMetadata"]["RetryAttempts"] = 1
+        raise
+
+
+def test_a_start_whose_request_was_lost_is_not_taken_for_recorded() -> None:
+    dynamodb = LostRequest()
+    world = aws(dynamodb)
+    snapshot = new_run(world)
+    theirs = world.in_another_process()
+    dynamodb.between = partial(theirs.append, snapshot, [an_entry("theirs")])
+    known = world.runs.remembered("acme", snapshot.run.run_id, "next")
+    assert known is not None
+    dynamodb.is_lost = True
+
+    assert not world.runs.append_if_unchanged(known, [an_entry("next")])
+
+    assert entry_ids(world, snapshot.run) == ["run.created", "theirs"]
+
+
+def test_a_start_whose_answer_was_lost_is_its_own_after_a_conflict() -> None:
+    """Else the attempt would be taken for lost, although nothing else has begun it."""
+    dynamodb = BusyAfterLostAnswer()
+    world = aws(dynamodb)
+    snapshot = new_run(world)
+    known = world.runs.remembered("acme", snapshot.run.run_id, "next")
+    assert known is not None
+    dynamodb.is_lost = True
+
+    assert world.runs.append_if_unchanged(known, [an_entry("next")])
+
+    assert entry_ids(world, snapshot.run) == ["run.created", "next"]
 
 
 def test_the_same_start_by_another_process_is_not_taken_for_its_own() -> None:

@@ -123,6 +123,20 @@ class TestEndOfSteps:
         listed = world.runs.list("acme", 1, None).items[0]
         assert listed["statusReason"] == self.FAILED.status_reason
 
+    def test_is_recorded_once_if_the_run_was_read_before_and_its_journal_after(
+        self, world: Ports
+    ) -> None:
+        """A query is not a snapshot: another process may end the steps while it reads."""
+        snapshot = new_run(world)
+        entry = an_entry("run.steps-ended", Event.RUN_STEPS_ENDED)
+        first = world.in_another_process().end_steps(snapshot, self.FAILED, [entry], "another")
+        world.runs.snapshot("acme", snapshot.run.run_id)
+
+        second = world.runs.end_steps(snapshot, self.SUCCEEDED, [entry], snapshot.run.execution)
+
+        assert first == second
+        assert entry_ids(world, snapshot.run) == ["run.created", "run.steps-ended"]
+
     def test_lets_nothing_start_in_the_steps(self, world: Ports) -> None:
         snapshot = new_run(world)
         entry = an_entry("run.steps-ended", Event.RUN_STEPS_ENDED)

@@ -68,6 +68,7 @@ class Play:
     def __init__(self, scenario: Scenario, service: Service, faults: dict[Place, Fault]) -> None:
         service.begin()
         service.states.joins_all = scenario.joins_all
+        service.warm = 0 if scenario.is_warm else None
         service.deploy_called(scenario.machines)
         service.aws.faults = {place.key: fault for place, fault in faults.items()}
         self._scenario = scenario

@@ -65,6 +65,7 @@ class Scenario:
 
     *scripts* say how workers end the attempts of its steps, by the steps' ids.
     *machines* are the definitions of the machines that its steps call, by the names in packs.
+    With *is_warm* one environment runs all of its steps, unless it dies.
     With *is_planned_first* its requester reads the API's document, and simulates the pack.
     With *joins_all* the engine stops no lane beside a failed one; see `step_functions`.
     """
@@ -76,6 +77,7 @@ class Scenario:
     machines: Definitions = field(default_factory=dict)
     abandoned: Abandoned | None = None
     joins_all: bool = False
+    is_warm: bool = False
     is_planned_first: bool = False
 
 
@@ -293,6 +295,27 @@ _FAILING_AT_ITS_END: Final = pack(
     """,
     name="failing-at-its-end",
 )
+# The fourth start begins a chunk of the journal. Those in lanes require that no failure stops them.
+_CHAIN: Final = pack(
+    """
+    - {id: first, run: {uses: builtin:noop, with: {n: 1}}}
+    - {id: second, run: {uses: builtin:noop, with: {n: "{{ steps.first.outputs.n }}"}}}
+    - {id: third, run: {uses: builtin:noop}}
+    - {id: fourth, run: {uses: builtin:noop}}
+    - id: outer
+      continueOnError: true
+      parallel:
+        steps:
+          - id: lanes
+            parallel:
+              maxParallel: 1
+              steps:
+                - {id: left, run: {uses: builtin:noop}}
+                - {id: broken, run: {uses: builtin:fail, with: {message: no luck}}}
+    - {id: last, run: {uses: builtin:noop}}
+    """,
+    name="chain",
+)
 _PLAIN: Final = pack("- {id: only, run: {uses: builtin:noop}}", name="plain")
 
 
@@ -333,6 +356,8 @@ _WHOLE: Final = (
         (Decide("owner", after=("held[0]::review#awaiting", "chain[0]::link#1#started")),),
     ),
     Scenario("failed at the end of a block", _FAILING_AT_ITS_END),
+    Scenario("warm chain", _CHAIN, is_warm=True),
+    Scenario("warm attempts", _ATTEMPTS, is_warm=True),
     Scenario("planned first", _PLAIN, is_planned_first=True),
     _on_workers("worker succeeds", worker_packs.ON_A_WORKER, {"tests": Script(has_file=True)}),
     _on_workers("worker fails", worker_packs.RETRIED, {"tests": Script(failing=(1,))}),

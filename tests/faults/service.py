@@ -1,7 +1,7 @@
 """TaskRunner in one thread, over moto and `step_functions`, with a clock that a test moves.
 
 Each invocation of a function is a cold start: it has a world of its own, so it makes every call of
-AWS that it can make.
+AWS that it can make. `run_step` can be warm, and then remembers the runs that it has seen.
 """
 
 from __future__ import annotations
@@ -79,6 +79,7 @@ class Service:
     - *events*: those that Lambda has accepted and not delivered.
     - *calls*: each function that a machine called, and its payload, in order.
     - *clients*: those of AWS, by service and settings.
+    - *warm*: the number of the warm environment in which `run_step` is invoked; None is a cold one.
     """
 
     environment: dict[str, str]
@@ -89,20 +90,33 @@ class Service:
     events: list[Event] = field(default_factory=list)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     clients: dict[str, Any] = field(default_factory=dict)
+    warm: int | None = None
+    _worlds: dict[int, World] = field(default_factory=dict)
 
     # --- functions ----------------------------------------------------------------------------
 
     def invoke(self, function: str, event: dict[str, Any], label: str) -> Any:  # noqa: ANN401
         """Call a function; *label* says what for."""
         handler = importlib.import_module(f"functions.{function}.app").handler
-        world = World(self)
+        world = self._world_of(function)
         given: dict[str, Any] = {"world": world}
         if function == "authorize":
             given = {"authority": world.authority}
         elif function in {"console", "describe_api"}:
             given = {}
-        with self.aws.invocation(f"{function} {label}".strip()):
-            return handler(event, LambdaContext(), **given)
+        try:
+            with self.aws.invocation(f"{function} {label}".strip()):
+                return handler(event, LambdaContext(), **given)
+        except FunctionDiedError:
+            self._worlds = {n: other for n, other in self._worlds.items() if other is not world}
+            raise
+
+    def _world_of(self, function: str) -> World:
+        if function != "run_step" or self.warm is None:
+            return World(self)
+        if self.warm not in self._worlds:
+            self._worlds[self.warm] = World(self)
+        return self._worlds[self.warm]
 
     def world(self) -> World:
         """A world in which nothing goes wrong, for a test to look at what is recorded."""
@@ -258,6 +272,8 @@ class Service:
         self.sandbox.requests.clear()
         self.events.clear()
         self.calls.clear()
+        self.warm = None
+        self._worlds.clear()
         self.aws.begin()
 
     @cached_property

@@ -83,6 +83,27 @@ def test_records_an_attempt_that_dies_in_a_lane_that_a_failure_has_stopped(
     assert sweep.replay(Case(scenario, start, Fault.DIES_AFTER)) == []
 
 
+# The first starts with an update of a new chunk, and the second in a transaction.
+@pytest.mark.parametrize(
+    ("step", "start"), [("fourth", "dynamodb.UpdateItem"), ("left", "dynamodb.TransactWriteItems")]
+)
+def test_a_run_ends_the_same_with_each_fault_of_a_step_that_is_begun_from_memory(
+    sweep: Sweep, step: str, start: str
+) -> None:
+    places = [
+        place
+        for place in sweep.record("warm chain").places
+        if place.invocation == f"run_step {step} #1"
+    ]
+    assert [place.operation for place in places] == ["", start, "dynamodb.TransactWriteItems"]
+    found: dict[str, list[str]] = {}
+    cases = [Case("warm chain", place, fault) for place in places for fault in faults_at(place)]
+
+    sweep.run(cases, lambda case, problems: found.update({str(case): problems}))
+
+    assert found == {str(case): [] for case in cases}
+
+
 def test_finds_a_run_that_nobody_heals(sweep: Sweep, monkeypatch: pytest.MonkeyPatch) -> None:
     place = next(
         place

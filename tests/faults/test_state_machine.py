@@ -30,7 +30,10 @@ _PACKS = (
     "finally after a failure beside a gate", "worker fails", "map of workers",
     "worker beside a failure", "worker contained", "finally after a stopped worker",
     "machine fails", "machine out of time", "machine beside a failure", "machine contained",
+    "warm chain",
 )  # fmt: skip
+# The environments in which `run_step` is invoked: a cold one, or one of a few warm ones.
+_ENVIRONMENTS = st.sampled_from([0, None, 1])
 _KEY = {"Idempotency-Key": "key-1"}
 _PASSES = 40
 # The same few examples each time. With TASKRUNNER_FAULT_EXAMPLES in the environment it is as many
@@ -62,26 +65,29 @@ class AnyOrder(WorkerRules):
     # --- the machine --------------------------------------------------------------------------
 
     @precondition(lambda self: self.service.states.ready())
-    @rule(number=st.integers(0, 3))
-    def go_on(self, number: int) -> None:
+    @rule(number=st.integers(0, 3), environment=_ENVIRONMENTS)
+    def go_on(self, number: int, environment: int | None) -> None:
         """One of the lanes goes on: which one is not the product's to choose."""
+        self.service.warm = environment
         ready = self.service.states.ready()
         self.service.states.run(ready[number % len(ready)])
         self.follow()
 
     @precondition(lambda self: self.service.states.ready())
-    @rule(call=st.integers(1, 12), fault=st.sampled_from(AT_A_CALL))
-    def go_on_with_a_fault(self, call: int, fault: Any) -> None:  # noqa: ANN401
+    @rule(call=st.integers(1, 12), fault=st.sampled_from(AT_A_CALL), environment=_ENVIRONMENTS)
+    def go_on_with_a_fault(self, call: int, fault: Any, environment: int | None) -> None:  # noqa: ANN401
         """A lane goes on, and a call of its function goes wrong."""
+        self.service.warm = environment
         self.service.aws.next_fault = (call, fault)
         self.service.states.run(self.service.states.ready()[0])
         self.service.aws.next_fault = None
         self.follow()
 
     @precondition(lambda self: self.service.calls)
-    @rule(number=st.integers(0, 3))
-    def repeat(self, number: int) -> None:
+    @rule(number=st.integers(0, 3), environment=_ENVIRONMENTS)
+    def repeat(self, number: int, environment: int | None) -> None:
         """A function is called once more as it was called last for a step."""
+        self.service.warm = environment
         last = {_identity(call): call for call in self.service.calls}
         function, payload = list(last.values())[number % len(last)]
         self.service.repeat(function, payload)

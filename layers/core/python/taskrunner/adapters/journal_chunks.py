@@ -34,6 +34,7 @@ from taskrunner.adapters.table_layout import (
     chunk_key,
     chunk_number,
     partition_of,
+    run_key,
     run_partition,
 )
 from taskrunner.adapters.table_requests import Update, by_range
@@ -266,7 +267,9 @@ class JournalChunks:
         """Make *writes*, unless the run has ended; the journal has their entries already."""
         if not writes:
             return None
-        if addition.is_late:
+        # A transaction takes one write of an item. A change of the run requires that it goes on.
+        changes_run = any(isinstance(w, Update) and w.key == run_key(run) for w in writes)
+        if addition.is_late or changes_run:
             return self._table.transact(writes, addition.patience_s)
         try:
             self._table.transact([*writes, running_check(run)], addition.patience_s)

@@ -136,7 +136,7 @@ class Table:
 
     def _without_conflict(self, call: Callable[[], Any], patience_s: float = 0) -> Any:  # noqa: ANN401 - boto3's own
         """Return what *call* returns. Repeat it while a transaction holds an item."""
-        give_up_at = time.monotonic() + patience_s
+        give_up_at, was_repeated = time.monotonic() + patience_s, False
         for tries in count(1):
             is_over = time.monotonic() >= give_up_at
             try:
@@ -146,10 +146,11 @@ class Table:
                 failed = _failed_conditions(error)
                 if failed is None:
                     raise
+                was_repeated |= _was_repeated(error)
                 if failed:
-                    was_repeated = error.response.get("ResponseMetadata", {}).get("RetryAttempts")
-                    raise ConditionFailedError(failed, was_repeated=bool(was_repeated)) from None
+                    raise ConditionFailedError(failed, was_repeated=was_repeated) from None
             except TryAgainError as error:
+                was_repeated |= _was_repeated(error.__cause__)
                 # boto3 has repeated what is not a conflict.
                 if is_over and _CONFLICT not in str(error):
                     raise
@@ -158,6 +159,13 @@ class Table:
             longest_s = min(0.01 * 2**tries, _LONGEST_PAUSE_S)
             self._sleep(random.uniform(0, longest_s))  # noqa: S311 - jitter, not a secret
         raise AssertionError  # count() has no end
+
+
+def _was_repeated(error: BaseException | None) -> bool:
+    """Return whether botocore has repeated a request, or lost its answer, before it failed."""
+    if not isinstance(error, ClientError):
+        return True
+    return bool(error.response.get("ResponseMetadata", {}).get("RetryAttempts"))
 
 
 def _failed_conditions(error: ClientError) -> dict[int, Item] | None:
