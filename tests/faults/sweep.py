@@ -39,6 +39,7 @@ class Recording:
     """A scenario as it is played without the fault of a case.
 
     *given* are the faults that every play of it has, *places* the calls in which others may strike.
+    *lost* are the attempts that are lost in every play.
     """
 
     scenario: Scenario
@@ -46,6 +47,7 @@ class Recording:
     places: list[Place]
     ended: Ended
     summary: dict[str, Any]
+    lost: list[tuple[str, int]]
 
     def cases(self) -> Iterator[Case]:
         """Every fault at every place."""
@@ -89,7 +91,8 @@ class Sweep:
         record = invariants.Record(self._service, RUN_ID)
         found = list(self._problems(record, ended))
         assert not found, f"{scenario.name}: {found}"
-        return Recording(scenario, given, places, ended, _summary(record))
+        lost = _lost_attempts(record)
+        return Recording(scenario, given, places, ended, _summary(record), lost)
 
     def replay(self, case: Case) -> list[str]:
         """Play a scenario with one fault; return what is wrong then."""
@@ -134,7 +137,11 @@ class Sweep:
         if ended.run is None:
             return self._problems_without_a_run(case)
         record = invariants.Record(self._service, RUN_ID)
-        return [*self._problems(record, ended), *_differences(recording, record, ended)]
+        return [
+            *self._problems(record, ended),
+            *_differences(recording, record, ended),
+            *_needless_losses(case, recording, record),
+        ]
 
     def _problems(self, record: invariants.Record, ended: Ended) -> Iterator[str]:
         yield from invariants.problems(self._service, record, ended.follower.lines)
@@ -162,6 +169,18 @@ def _differences(recording: Recording, record: invariants.Record, ended: Ended) 
     if was["status"] != "succeeded":
         _forgive_lateness(was, now)
     yield from _changes(was, now)
+
+
+def _needless_losses(case: Case, recording: Recording, record: invariants.Record) -> Iterator[str]:
+    """Yield each attempt that is lost although its function went on after the fault.
+
+    An executor function is not called again, so its answer may be lost.
+    """
+    if case.fault is not Fault.REPEATED or case.place.operation == "lambda.Invoke":
+        return
+    for path, number in _lost_attempts(record):
+        if (path, number) not in recording.lost:
+            yield f"attempt {number} of {path} is lost"
 
 
 def _lost_attempts(record: invariants.Record) -> list[tuple[str, int]]:

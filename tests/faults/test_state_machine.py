@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
 
@@ -24,13 +24,14 @@ from tests.faults.worker_rules import WorkerRules
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.faults.faults import Fault
+
 _PACKS = (
     "approvals", "cancelled", "rejected", "failed beside a gate", "attempts",
     "contained, and all lanes joined", "finally after success",
     "finally after a failure beside a gate", "worker fails", "map of workers",
     "worker beside a failure", "worker contained", "finally after a stopped worker",
     "machine fails", "machine out of time", "machine beside a failure", "machine contained",
-    "warm chain",
 )  # fmt: skip
 # The environments in which `run_step` is invoked: a cold one, or one of a few warm ones.
 _ENVIRONMENTS = st.sampled_from([0, None, 1])
@@ -89,7 +90,7 @@ class AnyOrder(WorkerRules):
         """A function is called once more as it was called last for a step."""
         self.service.warm = environment
         last = {_identity(call): call for call in self.service.calls}
-        function, payload = list(last.values())[number % len(last)]
+        function, payload = list(last.values())[-1 - number % len(last)]
         self.service.repeat(function, payload)
         self.follow()
 
@@ -233,13 +234,51 @@ def _service() -> Iterator[None]:
         yield
 
 
-TestAnyOrder = AnyOrder.TestCase
-TestAnyOrder.settings = settings(
+_SETTINGS = settings(
     max_examples=int(_MORE or 20),
     stateful_step_count=25,
     derandomize=_MORE is None,
     database=None,
     deadline=None,
-    phases=[Phase.generate] if _MORE is None else list(Phase),
+    phases=[Phase.explicit, Phase.generate] if _MORE is None else list(Phase),
     suppress_health_check=list(HealthCheck),
 )
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = _SETTINGS
+_ACTIONS = st.lists(
+    st.tuples(
+        st.sampled_from(["go on", "repeat", "go on", "break", "cancel", "reconcile"]),
+        _ENVIRONMENTS,
+        st.integers(0, 4),
+        st.sampled_from(AT_A_CALL),
+    ),
+    min_size=10,
+    max_size=30,
+)
+
+
+# The event of a step comes late and once more to an environment that has run the one before.
+_LATE = [("go on", 1), ("go on", 0), ("go on", 0), ("repeat", 1)]
+
+
+@_SETTINGS
+@given(actions=_ACTIONS)
+@example(actions=[(kind, environment, 0, AT_A_CALL[0]) for kind, environment in _LATE])
+def test_steps_in_warm_environments(actions: list[tuple[str, int | None, int, Fault]]) -> None:
+    """Steps follow each other, so that many are begun from memory, or refused."""
+    order = AnyOrder()
+    order.begin(SCENARIOS["warm chain"].manifest, joins_all=False)
+    for kind, environment, number, fault in actions:
+        if kind == "cancel" and number == 0:
+            order.cancel(0)
+        elif kind == "reconcile" and number == 0:
+            order.reconcile()
+        elif kind == "repeat" and order.service.calls:
+            order.repeat(number, environment)
+        elif not order.service.states.ready():
+            order.let_time_pass()
+        elif kind == "break" and number > 0:
+            order.go_on_with_a_fault(number % 4 + 1, fault, environment)
+        else:
+            order.go_on(number, environment)
+    order.teardown()
