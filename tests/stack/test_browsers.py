@@ -93,7 +93,13 @@ def page() -> Iterator[str]:
 _SCRIPT = """
 async ([api, token, manifest]) => {
   const headers = {'Authorization': `Bearer ${token}`, 'Content-Type': 'application/json'};
-  const call = (path, more) => fetch(`${api}/v1/task-runner/${path}`, {headers, ...more});
+  const call = async (path, more) => {
+    for (;;) {
+      const answer = await fetch(`${api}/v1/task-runner/${path}`, {headers, ...more});
+      if (![429, 503].includes(answer.status)) return answer;
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+  };
   const body = JSON.stringify({manifest, inputs: {}});
   const created = await call('runs', {method: 'POST', body});
   const location = created.headers.get('Location');

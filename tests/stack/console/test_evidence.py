@@ -93,7 +93,7 @@ def test_a_changed_record_is_not_the_listed_one(
     panel = evidence(alice, sealed_run)
 
     expect(panel).to_contain_text("✕ Verification failed: Record")
-    alice.page.unroute_all()
+    alice.page.unroute_all(behavior="wait")
     panel.get_by_role("button", name="Check again").click()
     expect(panel).to_contain_text("✓ Verified")
 
@@ -110,7 +110,7 @@ def test_a_changed_record_that_is_listed_fails_by_its_signature(
 
     expect(panel).to_contain_text("✕ Verification failed: Signature")
     expect(panel).to_contain_text("did not sign this statement")
-    alice.page.unroute_all()
+    alice.page.unroute_all(behavior="wait")
 
 
 def test_a_changed_log_fails(alice: Person, sealed_run: str) -> None:
@@ -124,7 +124,7 @@ def test_a_changed_log_fails(alice: Person, sealed_run: str) -> None:
 
     expect(panel).to_contain_text("✕ Verification failed: Log")
     expect(panel).to_contain_text("are not those signed")
-    alice.page.unroute_all()
+    alice.page.unroute_all(behavior="wait")
 
 
 def test_a_changed_artifact_fails(alice: Person, sealed_run: str) -> None:
@@ -132,7 +132,7 @@ def test_a_changed_artifact_fails(alice: Person, sealed_run: str) -> None:
     panel = evidence(alice, sealed_run)
 
     expect(panel).to_contain_text("✕ Verification failed: Artifact scan-report")
-    alice.page.unroute_all()
+    alice.page.unroute_all(behavior="wait")
 
 
 def test_a_record_without_its_key_cannot_be_checked(alice: Person, sealed_run: str) -> None:
@@ -146,7 +146,7 @@ def test_a_record_without_its_key_cannot_be_checked(alice: Person, sealed_run: s
 
     expect(panel).to_contain_text("? Cannot be checked here. The run ended before")
     expect(panel).to_contain_text("taskrunner evidence verify")
-    alice.page.unroute_all()
+    alice.page.unroute_all(behavior="wait")
 
 
 def test_a_run_gets_its_record_when_it_ends(alice: Person, operator: Api) -> None:
