@@ -7,15 +7,16 @@ no full chunk changes, so a chunk of the same length is the same chunk.
 
 A journal is known while these hold, and else the run is read as in a new process:
 
-* Every entry was read, or was added by this process. Others may have added some that it has not
-  seen. Then the last chunk has more entries than it knows, and the condition fails.
-* A chunk that this process filled has no entries of others. That is certain if its append required
-  the length, or if one place was left before it: an append needs a place.
-* No entry comes with a change of the run's own record: no end of the run, or of its steps. Those
-  that change it also write an entry.
+* This process has read or added every entry. If another process has added one meanwhile, the last
+  chunk is longer than this process knows, and the condition fails.
+* Only this process has written to a chunk that it filled. This is certain if the last append to the
+  chunk required its length. It is also certain if the chunk had one free place before that append:
+  if another process had taken the place, the append would have failed.
+* The run and its steps have not ended. Such an end changes the run's own record, and always adds an
+  entry.
 
-Threads may share a process's knowledge. It may then lack what another thread is adding, and never
-has an entry that the journal lacks.
+The threads of a process share what it knows. The process may not know yet what another thread is
+adding. But each entry that it knows is in the journal.
 """
 
 from __future__ import annotations
@@ -80,11 +81,11 @@ class KnownJournals:
         return len(known.entries) >= self._chunk_entries
 
     def give_up(self, partition: str) -> None:
-        """Never know the journal of a run again, because others write to it too."""
+        """Read the run before each step from now on, because other processes write to it too."""
         self._journals[partition] = None
 
     def see(self, run: Run, sk: str, entries: Sequence[Entry], used_ms: int) -> None:
-        """Note the chunk with the sort key *sk*, which was read after *run* was."""
+        """Note a chunk with the sort key *sk* that was read after *run*."""
         partition, number = partition_of(run), chunk_number(sk)
         known = self._journals.get(partition)
         if known is None and (partition in self._journals or number > 0):

@@ -102,10 +102,11 @@ class Runs(Protocol):
         ...
 
     def remembered(self, tenant: str, run_id: str, path: str) -> RunSnapshot | None:
-        """Return what this process knows of a run that has no entry about the step at *path*.
+        """Return what this process knows of a run, without reading it.
 
-        It reads nothing, so others may have changed the run: only `append_if_unchanged` may follow,
-        which says whether they have. None if this process does not know all of the run's journal.
+        Another process may have changed the run. So use the snapshot only for
+        `append_if_unchanged`, which finds that out. Return None if this process does not know all
+        of the run's journal, or if the journal has an entry about the step at *path*.
         """
         ...
 

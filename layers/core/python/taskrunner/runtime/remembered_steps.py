@@ -1,8 +1,8 @@
-"""The start of a step's first attempt without reading the run, which a warm function remembers.
+"""Start the first attempt of a step without reading its run, if a warm function remembers the run.
 
-The write of the start requires that the run is as it is remembered, so it says what reading would
-say: the run goes on, and nothing was recorded about the step. If it is refused, nothing has begun,
-and the run is read.
+The start is written only if the run is still as it is remembered. So the write shows what reading
+would show: the run goes on, and nothing was recorded about the step. If the write is refused,
+nothing has begun, and the run is read.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 def remembered_step(reference: StepReference, world: World) -> RunningStep | None:
-    """Return a step whose run is remembered, and which has no entry in its journal.
+    """Return a step if its run is remembered, and the run's journal has no entry about the step.
 
-    Return None if the run is not remembered, or the step may record something before its start: a
-    skip, or the time when it was reached.
+    Return None if not, or if the step may have to record something before its start: that it is
+    skipped, or when it was reached.
     """
     snapshot = world.runs.remembered(reference.tenant, reference.run_id, reference.path)
     if snapshot is None:
@@ -43,7 +43,7 @@ def remembered_step(reference: StepReference, world: World) -> RunningStep | Non
 def begin_from_memory(running: RunningStep) -> bool:
     """Record the start of the first attempt of a remembered step.
 
-    Return False if its run has changed or ended; nothing was recorded then.
+    Return False, and record nothing, if its run has changed or ended.
     """
     step, snapshot = running.step, running.snapshot
     assert isinstance(step, RunStep)  # noqa: S101 - remembered_step returns no other

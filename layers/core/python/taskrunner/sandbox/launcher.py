@@ -121,7 +121,7 @@ class _Server:
         # Ends the process when this object is collected and when the interpreter exits.
         self._end = weakref.finalize(self, _end, self._process, self._channel, self._to_ready_child)
         self._is_busy = False
-        self._prepared_for: Prepare | None = None  # which the ready child has
+        self._prepared_for: Prepare | None = None  # what the ready child has prepared
 
     def is_idle(self) -> bool:
         """Return whether the process is running and every attempt on it was seen to its end.
