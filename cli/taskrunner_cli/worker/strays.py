@@ -62,11 +62,7 @@ class Children:
 
     def _strays(self) -> list[processes.Process]:
         """Return the processes below the worker that are not below a supervisor."""
-        below = processes.descendants(os.getpid(), with_ended=True)
-        ours = set(self._pids)
-        for pid in self._pids:
-            ours |= {found.pid for found in processes.descendants(pid, with_ended=True)}
-        return [process for process in below if process.pid not in ours]
+        return processes.family(os.getpid(), *self._pids)
 
 
 def protect_process() -> Children:

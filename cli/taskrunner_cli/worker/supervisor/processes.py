@@ -16,6 +16,8 @@ _C_LIBRARY: Final = ctypes.CDLL(None)
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 # Positions in /proc/PID/stat after the name, which is in parentheses (proc_pid_stat(5)).
 _STATE, _PARENT, _GROUP, _THREADS, _RESIDENT_PAGES = 0, 1, 2, 17, 21
+# CONFIG_PROC_CHILDREN, which all common kernels have
+_LISTS_CHILDREN: Final = os.path.exists(f"/proc/self/task/{os.getpid()}/children")  # noqa: PTH110
 _ENDED: Final = frozenset({"Z", "X"})
 
 
@@ -45,18 +47,50 @@ def die_with_parent() -> None:
     _C_LIBRARY.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
-def descendants(pid: int, *, with_ended: bool = False) -> list[Process]:
-    """Return the processes below *pid*, by default without those that have ended."""
+def descendants(pid: int) -> list[Process]:
+    """Return the processes below *pid* that have not ended, from the list of all processes."""
+    return [process for process in family(pid) if process.threads]
+
+
+def family(pid: int, *without: int) -> list[Process]:
+    """Return the processes below *pid*, also those that have ended.
+
+    Args:
+        pid: a process.
+        without: processes that are left out, with all that are below them.
+
+    """
     children = defaultdict(list)
     for process in _all_processes():
         children[process.parent].append(process)
     found: list[Process] = []
     pending = [pid]
     while pending:
-        below = children.pop(pending.pop(), [])
+        below = [child for child in children.pop(pending.pop(), []) if child.pid not in without]
         found += below
         pending += [process.pid for process in below]
-    return [process for process in found if with_ended or process.threads]
+    return found
+
+
+def glance(pid: int) -> list[Process]:
+    """Return the processes below *pid* that have not ended, for somebody who looks often.
+
+    This takes no longer when the machine has many other processes, because the kernel lists the
+    children of each process. The list may lack some of them while others end (proc_pid_task(5)),
+    so it is not for ending processes. A kernel without these lists has a look at all processes.
+    """
+    if not _LISTS_CHILDREN:
+        return descendants(pid)
+    found: list[Process] = []
+    pending = _children(pid)
+    while pending:
+        child = pending.pop()
+        with suppress(OSError, ValueError, IndexError):  # it may have ended
+            process = _read(child)
+            if process.threads:
+                found.append(process)
+                pending += _children(child)
+    return found
 
 
 def send(number: signal.Signals, processes: list[Process]) -> None:
@@ -84,6 +118,16 @@ def reap() -> dict[int, int] | None:
         if not pid:
             return ended
         ended[pid] = status
+
+
+def _children(pid: int) -> list[int]:
+    """Return the children that the threads of a process have started, or adopted."""
+    found: list[int] = []
+    with suppress(OSError):  # it may have ended
+        for thread in os.scandir(f"/proc/{pid}/task"):
+            with open(f"{thread.path}/children", "rb") as file:  # noqa: PTH123 -- many times a second
+                found += map(int, file.read().split())
+    return found
 
 
 def _all_processes() -> Iterator[Process]:

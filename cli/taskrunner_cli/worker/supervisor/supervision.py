@@ -105,7 +105,7 @@ class Supervision:
             self._end("stopped")
 
     def _check_limits(self) -> None:
-        found = processes.descendants(os.getpid())
+        found = processes.glance(os.getpid())
         used_bytes = sum(process.resident_bytes for process in found)
         self._memory_bytes = max(self._memory_bytes, used_bytes)
         if self._order.max_processes and len(found) > self._order.max_processes:
