@@ -3,9 +3,11 @@
 moto serializes an attribute by looking for each of the ten types that it may have, under several
 names. It validates an update in ten walks over its expression, and counts the clauses at each node.
 It sorts a whole table for each query by comparisons in Python. It builds a map's parts again and
-again to know the map's size, which each query adds up. It looks for the service of each request
-among all services. It prepares 1,300 addresses for the library requests, which only presigned URLs
-need. It parses an expression in each request that has it, and an update's twice.
+again to know the map's size, which each query adds up twice for each item. It copies texts and
+numbers, which never change. It keeps each item that ever was, with all its copies. It looks for the
+service of each request among all services. It prepares 1,300 addresses for the library requests,
+which only presigned URLs need. It parses an expression in each request that has it, and an update's
+twice.
 `contract/test_quick_moto.py` compares the answers with those of moto alone.
 """
 
@@ -23,10 +25,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from moto import backend_index
 from moto.core import models, responses, utils
+from moto.core.common_models import BaseModel
 from moto.core.serialize import BaseJSONSerializer
 from moto.dynamodb.comparisons import ConditionExpressionParser
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
+from moto.dynamodb.parsing.executors import UpdateExpressionExecutor
 from moto.dynamodb.parsing.validators import ActionCountValidator
 
 if TYPE_CHECKING:
@@ -40,6 +44,9 @@ _by_moto_serialize_structure = BaseJSONSerializer._serialize_type_structure
 _by_moto_verify_action_counts = ActionCountValidator.verify_action_counts
 _by_moto_cast_value: Any = DynamoType.cast_value
 _by_moto_size = DynamoType.size
+_by_moto_copy_value: Any = DynamoType.__deepcopy__
+_by_moto_execute: Any = UpdateExpressionExecutor.execute
+_OF_PARTS = frozenset({"L", "M", "SS", "NS", "BS"})
 _by_moto_name_of_method = utils.camelcase_to_underscores
 _by_moto_parse_update = _UpdateParser.make
 _names_of_processors: dict[tuple[type, type], str | None] = {}
@@ -59,6 +66,9 @@ def quick_moto(*, takes_urls: bool) -> Iterator[None]:
         patch.setattr(_nodes.Node, "find_clauses", find_clauses)
         patch.setattr(ActionCountValidator, "verify_action_counts", verify_action_counts)
         patch.setattr(_nodes.Node, "__deepcopy__", copy_node, raising=False)
+        patch.setattr(BaseModel, "__new__", make_untracked)
+        patch.setattr(DynamoType, "__deepcopy__", copy_value)
+        patch.setattr(UpdateExpressionExecutor, "execute", execute_update)
         patch.setattr(DynamoType, "cast_value", property(cast_value))
         patch.setattr(DynamoType, "size", size_of_value)
         patch.setattr(Item, "size", size_of_item)
@@ -211,10 +221,26 @@ def all_items(self: Any) -> list[Any]:  # noqa: ANN401 - moto is untyped
     return items
 
 
+def make_untracked(kind: type, *_: Any, **__: Any) -> Any:  # noqa: ANN401 - moto is untyped
+    """Make an object without keeping it for the page on which moto's own server shows all."""
+    return object.__new__(kind)
+
+
+def copy_value(self: Any, memo: dict[int, Any]) -> Any:  # noqa: ANN401 - moto is untyped
+    """Copy a value that has parts; one without parts is replaced and never changed."""
+    return _by_moto_copy_value(self, memo) if self.type in _OF_PARTS else self
+
+
+def execute_update(self: Any, node: Any = None) -> None:  # noqa: ANN401 - moto is untyped
+    """Update an item, whose size is not known any more then."""
+    vars(self.item).pop("known_size", None)
+    _by_moto_execute(self, node)
+
+
 def size_of_value(self: Any) -> int:  # noqa: ANN401 - moto is untyped
     """The bytes of an attribute's value, of which a map's parts are values already."""
     if self.type == "S":
-        return len(self.value.encode())
+        return len(self.value) if self.value.isascii() else len(self.value.encode())
     if self.type == "M":
         parts = self.value.items()
         return sum(_size_of_name(name) + size_of_value(part) for name, part in parts)
@@ -225,9 +251,11 @@ def size_of_value(self: Any) -> int:  # noqa: ANN401 - moto is untyped
 
 def size_of_item(self: Any) -> int:  # noqa: ANN401 - moto is untyped
     """The bytes of an item: of the names and of the values of its attributes."""
-    size = 0
-    for name, value in self.attrs.items():
-        size += _size_of_name(name) + size_of_value(value)
+    kept = vars(self)
+    if "known_size" not in kept:
+        values = self.attrs.items()
+        kept["known_size"] = sum(_size_of_name(name) + size_of_value(part) for name, part in values)
+    size: int = kept["known_size"]
     return size
 
 
