@@ -27,7 +27,7 @@ from types import ModuleType
 from typing import Any
 
 # What most cold starts import, the first call of AWS included, and what is expensive in a few.
-_MODULES = """
+MODULES = """
 botocore.handlers botocore.retries.adaptive botocore.retries.standard botocore.session
 cachetools concurrent.futures.thread cryptography.x509 dateutil.parser difflib html jwt.algorithms
 pydantic.json_schema pydantic.main rfc8785 simplejson urllib.request uuid yaml zoneinfo
@@ -52,7 +52,7 @@ def prepare(package: Path) -> None:
     for file, function in _LEFT_OUT.items():
         if (package / file).exists():
             runpy.run_path(str(package / file))[function]()
-    for name in _MODULES:
+    for name in MODULES:
         with contextlib.suppress(ModuleNotFoundError):  # then the functions import another
             importlib.import_module(name)
     gc.collect()
