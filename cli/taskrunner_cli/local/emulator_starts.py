@@ -58,7 +58,7 @@ class Start(NamedTuple):
 
 
 def read_start(bootstrap: str) -> Start | None:
-    """Return what the file *bootstrap* of packaging.py starts; None: something else, or no layer."""
+    """Return what the *bootstrap* of packaging.py starts; None: another program, or no layer."""
     words = shlex.split(Path(bootstrap).read_text(encoding="utf-8"), comments=True)
     match words:
         case [path, "export", "PYTHONPATH", "exec", python, "-m", "awslambdaric", "$_HANDLER"]:
@@ -145,7 +145,9 @@ class Starts:
                 return None
             return self._fork(start, folder, variables, streams) if start else None
 
-    def _fork(self, start: Start, folder: str, variables: Mapping[str, str], streams: Sequence[int]) -> int | None:
+    def _fork(
+        self, start: Start, folder: str, variables: Mapping[str, str], streams: Sequence[int]
+    ) -> int | None:
         prepared = self._prepared.pop(start, None) or Prepared(start)
         try:
             pid = prepared.fork(folder, {**variables, "PYTHONPATH": start.path}, streams)

@@ -27,11 +27,12 @@ from types import ModuleType
 from typing import Any
 
 # What most cold starts import, the first call of AWS included, and what is expensive in a few.
-MODULES = """
+_NAMES = """
 botocore.handlers botocore.retries.adaptive botocore.retries.standard botocore.session
 cachetools concurrent.futures.thread cryptography.x509 dateutil.parser difflib html jwt.algorithms
 pydantic.json_schema pydantic.main rfc8785 simplejson urllib.request uuid yaml zoneinfo
-""".split()
+"""
+MODULES = _NAMES.split()
 # These files of the package say which parts of the packages are not imported in a function.
 _LEFT_OUT = {
     "adapters/botocore_session.py": "leave_out_unused_modules",
@@ -63,8 +64,8 @@ def prepare(package: Path) -> None:
 def fork_for_parent() -> int:
     """Fork a process whose parent is this one's parent; return its id, and 0 in it.
 
-    `os.fork` cannot do that. So this calls what it calls: Python's preparations before and after it,
-    and Linux. Linux also writes the fork's id where the C library keeps that of the main thread.
+    `os.fork` cannot do that. So this calls what it calls: Python's own functions before and after a
+    fork, and Linux. Linux also writes the new id where the C library keeps that of the main thread.
 
     Raises:
         OSError: the C library keeps it elsewhere, or Linux refuses.
@@ -124,7 +125,8 @@ def become(request: dict[str, Any], folders: list[str]) -> None:
     sys.argv[:] = ["-m", os.environ["_HANDLER"]]
     sys.orig_argv[:] = [sys.orig_argv[0], "-m", "awslambdaric", os.environ["_HANDLER"]]
     sys.modules["__main__"] = ModuleType("__main__")
-    runpy._run_module_as_main("awslambdaric")  # what `-m` calls
+    run_as_main: Any = runpy._run_module_as_main  # type: ignore[attr-defined]  # noqa: SLF001
+    run_as_main("awslambdaric")  # as `-m` does
 
 
 def _show_variables() -> None:

@@ -1,4 +1,4 @@
-"""A function that is forked is as its `bootstrap` would start it, and starts without the fork too."""
+"""A forked function is as its `bootstrap` would start it, and functions start without forks too."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ PROGRAM = Path(__file__).with_name("started_functions.py")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is forked")
 
 
-def command(folder: Path, what: str, layer: Path, *more: str, starting: Path = STARTING) -> list[str]:
+def command(
+    folder: Path, what: str, layer: Path, *more: str, starting: Path = STARTING
+) -> list[str]:
     """Return the command that does *what* with functions of the packages in *layer*."""
     copy = folder / "copy"
     if not copy.exists():
