@@ -22,6 +22,7 @@ import platform
 import runpy
 import socket
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -119,23 +120,29 @@ def become(request: dict[str, Any], folders: list[str]) -> None:
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["variables"])
-    _show_variables()
     path = [folder for folder in os.environ["PYTHONPATH"].split(":") if folder]
     sys.path[:] = [os.getcwd(), *path, *folders]  # noqa: PTH109 -- as Python itself does
     sys.argv[:] = ["-m", os.environ["_HANDLER"]]
     sys.orig_argv[:] = [sys.orig_argv[0], "-m", "awslambdaric", os.environ["_HANDLER"]]
+    _show_as_function()
     sys.modules["__main__"] = ModuleType("__main__")
     run_as_main: Any = runpy._run_module_as_main  # type: ignore[attr-defined]  # noqa: SLF001
     run_as_main("awslambdaric")  # as `-m` does
 
 
-def _show_variables() -> None:
-    """Let /proc show the variables of this function, and not those of the process it is from."""
-    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-    start, end = int(fields[47]), int(fields[48])
-    shown = b"".join(b"%b=%b\0" % item for item in os.environb.items())[: end - start - 1]
+def _show_as_function() -> None:
+    """Let /proc show this function's command and variables, and not those of the process before."""
+    fields = Path("/proc/self/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    arguments_start, arguments_end, variables_start, variables_end = map(int, fields[45:49])
+    _overwrite(arguments_start, arguments_end, map(os.fsencode, sys.orig_argv))
+    _overwrite(variables_start, variables_end, (b"%b=%b" % item for item in os.environb.items()))
+
+
+def _overwrite(start: int, end: int, texts: Iterable[bytes]) -> None:
+    """Write what fits of *texts* between two addresses, each with a zero after it."""
+    content = b"".join(text + b"\0" for text in texts)[: end - start - 1]
     ctypes.memset(start, 0, end - start)
-    ctypes.memmove(start, shown, len(shown))
+    ctypes.memmove(start, content, len(content))
 
 
 def main() -> None:

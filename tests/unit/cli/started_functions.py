@@ -38,7 +38,6 @@ def handler(event, context):
     main = sys.modules["__main__"]
     return {
         "process": os.getpid(),
-        "command": shown("cmdline"),
         "modules": sorted(sys.modules),
         "random": [
             random.random(), os.urandom(8).hex(), ssl.RAND_bytes(8).hex(), uuid.uuid4().hex
@@ -47,6 +46,7 @@ def handler(event, context):
             "variables": dict(os.environ),
             "variables at import": at_import,
             "variables shown": shown("environ"),
+            "command shown": shown("cmdline"),
             "folder": os.getcwd(),
             "arguments": [sys.argv, sys.orig_argv],
             "path": sys.path,
@@ -125,8 +125,8 @@ def _archive(bootstrap: str) -> bytes:
 
 
 def is_forked(found: Any) -> bool:  # noqa: ANN401 - it is JSON
-    """Return whether the process was forked, by the command that /proc shows."""
-    return any("prepared_function.py" in word for word in found["command"])
+    """Return whether a process was forked: it has a module that its function does not import."""
+    return "pydantic.main" in found["modules"]
 
 
 def prepared(starts: Any) -> list[Any]:  # noqa: ANN401 - the file has no importable name
