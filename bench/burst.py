@@ -97,13 +97,15 @@ class Peak:
 def _kind(process: psutil.Process, root: psutil.Process) -> str:
     """Return the name of the function that *process* runs; a sandbox has no environment.
 
-    The processes of a stack that a test has deployed stay for a while when the stack is deleted.
+    The process that functions are forked from has the emulator's environment. The processes of a
+    stack that a test has deployed stay for a while when the stack is deleted.
     """
     if process.pid == root.pid:
         return "emulator"
-    name = process.environ().get("AWS_LAMBDA_FUNCTION_NAME")
+    environment = process.environ()
+    name = environment.get("AWS_LAMBDA_FUNCTION_NAME")
     if name is None:
-        return "sandbox"
+        return "prepared" if "PATH" in environment else "sandbox"
     if not name.startswith(_STACK):
         return _OF_ANOTHER_STACK
     return name.removeprefix(_STACK).partition("Function-")[0]

@@ -243,6 +243,6 @@ if __name__ == "__main__":
     ProvidedWorker._build_handler_class = build_runtime_handler
     ProvidedWorker._pump_output = pump_output
     ProvidedWorker._drain_stderr_bounded = drain_log
-    for name in ("emulator_idle.py", "emulator_speed.py"):
+    for name in ("emulator_idle.py", "emulator_speed.py", "emulator_starts.py"):
         runpy.run_path(str(Path(__file__).with_name(name)))["install"]()
     app.main()

@@ -7,6 +7,7 @@ Python runtime copies the code and the layer for each process, and reports every
 Runtime.HandlerError.
 """
 
+import compileall
 import hashlib
 import io
 import json
@@ -110,6 +111,8 @@ def _copied(workspace: Workspace) -> Path:
         draft = folder.with_suffix(".draft")
         shutil.rmtree(draft, ignore_errors=True)
         shutil.copytree(source, draft / "taskrunner", ignore=shutil.ignore_patterns(*_COMPILED))
+        # Functions that start together would each compile what they import.
+        compileall.compile_dir(draft, quiet=2)
         draft.rename(folder)
     return folder
 

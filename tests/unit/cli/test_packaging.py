@@ -8,6 +8,7 @@ import re
 import subprocess
 import zipfile
 from dataclasses import dataclass, field
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
@@ -165,6 +166,16 @@ def test_the_copy_of_the_package_stays_when_its_source_changes(project: Workspac
 
     assert (before / "taskrunner" / "__init__.py").read_text() == ""
     assert (after / "taskrunner" / "__init__.py").read_text() == "CHANGED = True\n"
+
+
+def test_no_function_compiles_the_package(project: Workspace) -> None:
+    (project.root / LAYER / "taskrunner" / "broken.py").write_text("nothing that Python reads\n")
+
+    copy, _ = folders_of_the_layer(project)
+
+    module = copy / "taskrunner" / "__init__.py"
+    assert Path(cache_from_source(str(module))).exists()
+    assert (copy / "taskrunner" / "broken.py").exists()
 
 
 def test_a_parameter_becomes_a_default(project: Workspace) -> None:
