@@ -133,7 +133,9 @@ export class RunReader {
   }
 
   async #readState(signal) {
-    const state = await this.#state.next(!this.hasEnded && !this.#isIncomplete, signal);
+    const isLost = this.poll.isLost; // a request that waits would not say soon that it no longer is
+    const canWait = !this.hasEnded && !this.#isIncomplete && !isLost;
+    const state = await this.#state.next(canWait, signal);
     if (state) {
       await nextTask(); // reading a large state has taken a part of this frame
       signal.throwIfAborted();
@@ -142,7 +144,8 @@ export class RunReader {
       this.#take(state);
     }
     if (state || this.#isIncomplete) await this.#readDetails(signal);
-    return this.isFinal ? false : this.#state.pauseMs;
+    if (this.isFinal) return false;
+    return isLost ? 0 : this.#state.pauseMs;
   }
 
   #take(run) {

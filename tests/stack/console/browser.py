@@ -78,30 +78,27 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-def new_page(browser: Browser) -> Page:
-    """Return a page in which nobody has signed in."""
-    page = browser.new_page()
-    page.set_default_timeout(_PATIENCE_MS)
-    return page
+def new_context(browser: Browser) -> BrowserContext:
+    """Return a browser of somebody: it shares no cookie, storage or cache with others."""
+    context = browser.new_context(viewport=_DESKTOP)
+    context.set_default_timeout(_PATIENCE_MS)
+    context.add_init_script(_WATCH)
+    return context
 
 
 @dataclass
 class Person:
-    """Somebody at a browser of their own, who has signed in on the issuer's page."""
+    """Somebody at a page of a browser, who has signed in on the issuer's page."""
 
     stack: Stack
     name: str
-    context: BrowserContext
     page: Page
     reports: list[str] = field(default_factory=list)
 
     @classmethod
-    def at(cls, browser: Browser, stack: Stack, name: str, place: str = "") -> Person:
+    def at(cls, context: BrowserContext, stack: Stack, name: str, place: str = "") -> Person:
         """Return the person called *name*, signed in, at *place* of the console."""
-        context = browser.new_context(viewport=_DESKTOP)
-        context.set_default_timeout(_PATIENCE_MS)
-        context.add_init_script(_WATCH)
-        person = cls(stack, name, context, context.new_page())
+        person = cls(stack, name, context.new_page())
         person.page.on("pageerror", lambda error: person.reports.append(str(error)))
         person.page.on("console", lambda message: person.hear(message.type, message.text))
         person.page.goto(f"{stack.console_url}{place}")

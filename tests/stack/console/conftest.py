@@ -10,31 +10,16 @@ from uuid import uuid4
 import pytest
 
 from tests.packs import pack
-from tests.stack.console.browser import FAILING, RELEASE, Person, chromium
+from tests.stack.console.browser import FAILING, RELEASE, Person, chromium, new_context
 from tests.template import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, BrowserContext
 
     from taskrunner_cli.local import Stack
     from tests.stack.api import Api
-
-_MANY = pack(
-    """
-    - id: hosts
-      map:
-        items: {range: {end: 499}}
-        maxParallel: 2
-        step:
-          id: reach
-          continueOnError: true
-          run: {uses: builtin:assert, with: {that: "{{ item > `1` }}", message: It is down.}}
-    """,
-    name="reach-hosts",
-)
-
 
 # Names as long as they may be, and texts without a space.
 _LONG = pack(
@@ -99,6 +84,16 @@ def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
         _open.close()
 
 
+@pytest.fixture(name="visitors", scope="session")
+def _visitors(browser: Browser) -> BrowserContext:
+    """The browser of those who come for one test, each to a page of their own.
+
+    A page knows nothing of the sign-in in another one. A browser for each of them would take half a
+    second of a processor.
+    """
+    return new_context(browser)
+
+
 @pytest.fixture(name="people", scope="session")
 def _people(browser: Browser, stack: Stack) -> Callable[[str], Person]:
     """Return a function from a name to that person, who signs in once for all tests."""
@@ -106,7 +101,7 @@ def _people(browser: Browser, stack: Stack) -> Callable[[str], Person]:
 
     def person(name: str) -> Person:
         if name not in signed_in:
-            signed_in[name] = Person.at(browser, stack, name)
+            signed_in[name] = Person.at(new_context(browser), stack, name)
         return signed_in[name]
 
     return person
@@ -120,14 +115,18 @@ def _alice(people: Callable[[str], Person]) -> Iterator[Person]:
 
 @pytest.fixture(name="bob")
 def _bob(people: Callable[[str], Person]) -> Iterator[Person]:
-    """An approver."""
-    yield from _checked(people("bob"))
+    """An approver, left on a page that asks the service for nothing, because few tests need him."""
+    bob = people("bob")
+    yield from _checked(bob)
+    bob.go("#/simulate")
 
 
 @pytest.fixture(name="vera")
-def _vera(people: Callable[[str], Person]) -> Iterator[Person]:
+def _vera(visitors: BrowserContext, stack: Stack) -> Iterator[Person]:
     """A viewer."""
-    yield from _checked(people("vera"))
+    vera = Person.at(visitors, stack, "vera")
+    yield from _checked(vera)
+    vera.page.close()
 
 
 def _checked(person: Person) -> Iterator[Person]:
@@ -165,14 +164,6 @@ def _long_run(operator: Api) -> Iterator[str]:
 def _printing_run(operator: Api) -> Iterator[str]:
     """A run whose step fails on a worker, and prints in its second attempt until the end."""
     run_id = operator.run(_ON_WORKERS)
-    yield run_id
-    operator("POST", f"runs/{run_id}/cancel")
-
-
-@pytest.fixture(name="large_run", scope="module")
-def _large_run(operator: Api) -> Iterator[str]:
-    """A run with 500 items, of which the first two fail; it goes on for minutes."""
-    run_id = operator.run(_MANY)
     yield run_id
     operator("POST", f"runs/{run_id}/cancel")
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from playwright.sync_api import expect
 
-from tests.stack.console.browser import RELEASE, new_page
+from tests.stack.console.browser import RELEASE
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import BrowserContext, Page
 
     from taskrunner_cli.local import Stack
     from tests.stack.api import Api
@@ -27,11 +27,11 @@ _FOCUSED: Final = """
 
 
 def test_somebody_signs_in_and_approves_with_the_keyboard_alone(
-    browser: Browser, stack: Stack, operator: Api
+    visitors: BrowserContext, stack: Stack, operator: Api
 ) -> None:
     run_id = operator.run(RELEASE)
     operator.wait(run_id, "waiting")
-    page = new_page(browser)
+    page = visitors.new_page()
     page.goto(f"{stack.console_url}#/runs/{run_id}")
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
 
@@ -51,7 +51,7 @@ def test_somebody_signs_in_and_approves_with_the_keyboard_alone(
     expect(page.get_by_role("main")).to_be_focused()  # the gate and its button are gone
     _press_on(page, "Run again …")
     expect(page.get_by_role("dialog")).to_be_visible()
-    page.context.close()
+    page.close()
 
 
 def test_the_skip_link_leads_past_the_pages_to_the_gate_and_escape_back_to_its_button(

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 from playwright.sync_api import expect
 
-from tests.stack.console.browser import new_page
+from tests.stack.console.browser import new_context
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page, Route
+    from playwright.sync_api import Browser, BrowserContext, Page, Route
 
     from taskrunner_cli.local import Stack
 
@@ -24,15 +24,16 @@ _LOADED: Final = """
 def test_a_first_page_loads_four_files_and_a_second_one_none(
     browser: Browser, stack: Stack
 ) -> None:
-    page = new_page(browser)
+    context = new_context(browser)
+    page = context.new_page()
 
     assert sorted(_load(page, stack)) == ["boot.js", "console.css", "console.js", "icon.svg"]
     assert _load(page, stack) == []
-    page.close()
+    context.close()
 
 
 def test_a_page_loads_although_its_files_are_refused_at_first(
-    browser: Browser, stack: Stack
+    visitors: BrowserContext, stack: Stack
 ) -> None:
     refused: list[str] = []
 
@@ -44,7 +45,7 @@ def test_a_page_loads_although_its_files_are_refused_at_first(
         else:
             route.continue_()
 
-    page = new_page(browser)
+    page = visitors.new_page()
     page.route("**/console.*", refuse_twice)
 
     _load(page, stack)

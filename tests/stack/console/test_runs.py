@@ -236,11 +236,13 @@ def test_a_lost_connection_says_how_old_the_data_is(alice: Person, waiting_run: 
     alice.go(f"#/runs/{waiting_run}")
     expect(alice.page.get_by_text("● Live")).to_be_visible()
 
-    alice.context.set_offline(True)
+    alice.page.context.set_offline(True)
     expect(alice.page.get_by_text("Connection lost. This is from")).to_be_visible()
     expect(alice.gate(waiting_run)).to_be_visible()
 
-    alice.context.set_offline(False)
+    with alice.page.expect_response(lambda response: response.status == 304) as answer:
+        alice.page.context.set_offline(False)
+    assert "wait=" not in answer.value.url, "the page learns late that it is connected"
     expect(alice.page.get_by_text("● Live")).to_be_visible()
     alice.reports.clear()  # the browser reports each request that failed
 

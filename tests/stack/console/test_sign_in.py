@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect
 
-from tests.stack.console.browser import Person, new_page
+from tests.stack.console.browser import Person
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Route
+    from playwright.sync_api import BrowserContext, Route
 
     from taskrunner_cli.local import Stack
 
@@ -26,16 +26,16 @@ def test_no_storage_cookie_or_address_has_the_token(alice: Person) -> None:
 
 
 def test_a_deep_link_leads_to_its_step_after_signing_in(
-    browser: Browser, stack: Stack, failed_run: str
+    visitors: BrowserContext, stack: Stack, failed_run: str
 ) -> None:
-    alice = Person.at(browser, stack, "alice", f"#/runs/{failed_run}/steps/push?tab=step")
+    alice = Person.at(visitors, stack, "alice", f"#/runs/{failed_run}/steps/push?tab=step")
 
     expect(alice.page.get_by_role("heading", name="push")).to_be_visible()
     expect(alice.page.get_by_label("Failures")).to_contain_text("the disk is full")
-    alice.context.close()
+    alice.page.close()
 
 
-def test_a_person_of_several_tenants_chooses_one(browser: Browser, stack: Stack) -> None:
+def test_a_person_of_several_tenants_chooses_one(visitors: BrowserContext, stack: Stack) -> None:
     refusal = {"error": {"code": "invalid_request", "message": "choose X-StellaOps-Tenant"}}
 
     def ask(route: Route) -> None:
@@ -44,7 +44,7 @@ def test_a_person_of_several_tenants_chooses_one(browser: Browser, stack: Stack)
         else:
             route.fulfill(status=400, json=refusal)
 
-    alice = Person.at(browser, stack, "alice", "#/runs")
+    alice = Person.at(visitors, stack, "alice", "#/runs")
     alice.page.route("**/v1/task-runner/approvals?**", ask)
     alice.go("#/approvals")
     alice.page.get_by_label("Tenant").fill("tenant-prod")
@@ -58,11 +58,11 @@ def test_a_person_of_several_tenants_chooses_one(browser: Browser, stack: Stack)
     alice.page.get_by_label("Tenant").fill("")
     alice.page.get_by_role("button", name="Choose").click()
     expect(alice.page.get_by_text("● Live")).to_be_visible()
-    alice.context.close()
+    alice.page.close()
 
 
-def test_an_answer_to_another_sign_in_is_refused(browser: Browser, stack: Stack) -> None:
-    page = new_page(browser)
+def test_an_answer_to_another_sign_in_is_refused(visitors: BrowserContext, stack: Stack) -> None:
+    page = visitors.new_page()
     page.goto(f"{stack.console_url}?code=stolen&state=somebody-elses")
 
     expect(page.get_by_role("alert")).to_contain_text("not for this tab")
@@ -71,10 +71,10 @@ def test_an_answer_to_another_sign_in_is_refused(browser: Browser, stack: Stack)
 
 
 def test_an_expired_token_asks_to_sign_in_again_and_keeps_the_place(
-    browser: Browser, stack: Stack, waiting_run: str
+    visitors: BrowserContext, stack: Stack, waiting_run: str
 ) -> None:
     place = f"#/runs/{waiting_run}/steps/review?tab=timeline"
-    alice = Person.at(browser, stack, "alice", place)
+    alice = Person.at(visitors, stack, "alice", place)
     expect(alice.page.get_by_role("heading", name=waiting_run)).to_be_visible()
 
     def expire(route: Route) -> None:
@@ -91,4 +91,4 @@ def test_an_expired_token_asks_to_sign_in_again_and_keeps_the_place(
 
     expect(alice.page).to_have_url(re.compile(f"{re.escape(place)}$"))
     expect(alice.page.get_by_text("● Live")).to_be_visible()
-    alice.context.close()
+    alice.page.close()

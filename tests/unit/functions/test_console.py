@@ -143,3 +143,17 @@ def test_no_script_makes_markup_or_code_of_text(path: Any) -> None:  # noqa: ANN
     )
 
     assert re.findall(forbidden, text) == []
+
+
+def test_the_dark_palette_changes_the_light_ones_colours_alone() -> None:
+    """So the console's tests look for faults beside those of colours in the light one alone."""
+    style = (STATIC / "console.css").read_text(encoding="utf-8")
+    light, dark = (
+        set(re.findall(r"^ +(--[\w-]+): #[0-9a-f]+;$", block, re.MULTILINE))
+        for block in re.findall(r":root {\n(.*?)\n *}", style, re.DOTALL)
+    )
+    [of_dark] = re.findall(r"@media \(prefers-color-scheme: dark\) {\n(.*?)\n}", style, re.DOTALL)
+
+    assert light == dark
+    assert len(of_dark.splitlines()) == len(dark) + 2, "more than a :root with colours"
+    assert "color-scheme" not in "".join(path.read_text(encoding="utf-8") for path in SCRIPTS)

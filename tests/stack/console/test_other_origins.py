@@ -16,10 +16,11 @@ import pytest
 
 from tests.packs import pack
 from tests.stack.api import PATIENCE_S
-from tests.stack.console.browser import chromium, new_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from playwright.sync_api import BrowserContext
 
     from taskrunner_cli.local import Stack
     from tests.stack.api import Api
@@ -117,12 +118,15 @@ async ([api, token, manifest]) => {
 """
 
 
-def test_a_page_creates_a_run_and_reads_its_artifact(operator: Api) -> None:
-    with page() as address, chromium() as browser:
-        tab = new_page(browser)
+def test_a_page_creates_a_run_and_reads_its_artifact(
+    visitors: BrowserContext, operator: Api
+) -> None:
+    with page() as address:
+        tab = visitors.new_page()
         tab.goto(address)
         given = [operator.stack.api_url, operator.token, PACK]
         result = tab.evaluate(_SCRIPT, given)
+        tab.close()
 
     assert result["status"] == "succeeded"
     assert result["bytes"] > 100
