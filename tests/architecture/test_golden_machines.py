@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,6 +38,16 @@ def definitions(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def without_output_path_of_success(state: dict[str, Any]) -> dict[str, Any]:
+    """Return a state without a field of Succeed that cfn-lint does not know.
+
+    The States Language has it.
+    """
+    if state.get("Type") == "Succeed":
+        state.pop("OutputPath", None)
+    return state
+
+
 @pytest.mark.parametrize("case", GOOD, ids=lambda case: case.name)
 def test_a_machine_in_china_names_nothing_of_another_partition(case: Case) -> None:
     values = {name: arn.replace("arn:aws:", "arn:aws-cn:") for name, arn in BOUND.items()}
@@ -60,11 +71,16 @@ def test_statelint_accepts_every_golden_machine(definitions: Path) -> None:
 def test_cloudformations_linter_accepts_every_golden_machine(
     definitions: Path, tmp_path: Path
 ) -> None:
+    """They are texts, because cfn-lint would look for references in each value of an object."""
     for path in definitions.glob("*.json"):
-        definition = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        definition = json.loads(text, object_hook=without_output_path_of_success)
         # cfn-lint does not know the Parameters of a Parallel, which the States Language has.
         del definition["States"][frame.FRAME]["Parameters"]
-        properties = {"RoleArn": "arn:aws:iam::123456789012:role/pack", "Definition": definition}
+        properties = {
+            "RoleArn": "arn:aws:iam::123456789012:role/pack",
+            "DefinitionString": json.dumps(definition, ensure_ascii=False),
+        }
         resource = {"Type": "AWS::StepFunctions::StateMachine", "Properties": properties}
         template = {"Resources": {"Machine": resource}}
         text = json.dumps(template, ensure_ascii=False)

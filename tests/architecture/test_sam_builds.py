@@ -67,7 +67,8 @@ def build_for_aws(clone: Path, python: str) -> None:
 def build_for_invoke(clone: Path, environment: Path) -> Path:
     """Build as `make invoke` does with the Python of *environment*, and return where."""
     python = version_of(environment / "bin/python")
-    run(["make", f"bin={os.path.relpath(environment / 'bin', clone)}", "invoke-build"], clone)
+    command = ["make", f"bin={os.path.relpath(environment / 'bin', clone)}", "invoke-build"]
+    run(command, clone, PATH=os.pathsep.join([os.environ["PATH"], str(ROOT / ".venv/bin")]))
     return Path(f".local/sam/python{python}/build")
 
 
@@ -83,7 +84,9 @@ def environments(clone: Path) -> list[Path]:
     for python in sorted(Path.home().glob(".pyenv/versions/3.1[1-4].*/bin/python3")):
         if version_of(python) != THIS:
             other = clone / ".local/other"
-            run([str(python), "-m", "venv", str(other)], clone)
+            # The layers are filled by uv, or else by the pip of this Python.
+            venv = ["-m", "venv", "--without-pip", "--system-site-packages", str(other)]
+            run([str(python), *venv], clone)
             return [*found, other]
     return found
 

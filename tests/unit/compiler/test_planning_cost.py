@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskrunner.compiler.driver import compile_pack
+from taskrunner.errors import InvalidPackError
 from tests.calls import calls
 from tests.packs import pack
 
@@ -45,6 +46,21 @@ def test_each_template_is_parsed_once() -> None:
 
 def test_a_pack_without_maps_is_planned_once() -> None:
     assert planning(10, 2)["taskrunner.compiler.planning.steps", "_run"] == 10
+
+
+@pytest.mark.parametrize(("mistakes", "checks"), [(100, 2), (101, 1)])
+def test_a_pack_of_more_mistakes_than_are_reported_is_checked_once(
+    mistakes: int, checks: int
+) -> None:
+    """With fewer, what is sound is checked and planned without them, for mistakes in its inputs."""
+    steps = [f"- {{id: s{step}, run: {{uses: builtin:missing}}}}" for step in range(mistakes)]
+    text = pack("\n".join([*steps, STEP.format(mistakes, 4)]), spec=SPEC)
+
+    def refused() -> None:
+        with pytest.raises(InvalidPackError):
+            compile_pack(text, {})
+
+    assert calls(refused)["taskrunner.compiler.checks.pack", "problems"] == checks
 
 
 def test_hashes_do_not_need_the_slow_writer_of_canonical_json() -> None:

@@ -34,6 +34,7 @@ from taskrunner.compiler.machine.emit import emit
 from taskrunner.compiler.machine.execution_input import execution_input
 from taskrunner.compiler.manifest import schema, source
 from taskrunner.compiler.planning.plan import make_plan, make_structure
+from taskrunner.compiler.problems import MAX_PROBLEMS
 from taskrunner.model import canonical_json, plan_document
 from taskrunner.model.ceilings import NO_CEILINGS, Ceilings
 from taskrunner.model.plan import MapStep
@@ -160,10 +161,13 @@ def _plan(manifest: Manifest, given: JsonMapping, ceilings: Ceilings) -> Plan:
     raise AssertionError("a problem was found, and not reported")
 
 
-def _further_failures(
-    manifest: Manifest, found: Iterable[Problem], given: JsonMapping
-) -> Iterable[Problem]:
-    """Return what fails on the inputs in steps that have no other mistake."""
+def _further_failures(manifest: Manifest, found: Findings, given: JsonMapping) -> Iterable[Problem]:
+    """Return what fails on the inputs in steps that have no other mistake.
+
+    With more problems than are reported, nothing is looked for.
+    """
+    if len(manifest.misfits) + len(found) > MAX_PROBLEMS:
+        return ()
     sound = manifest.without(problem.path for problem in found)
     if sound is None or len(pack_checks.problems(sound.pack)):
         return ()
