@@ -32,7 +32,7 @@ class Build:
             (self.programs / tool).symlink_to(str(shutil.which(tool)))
 
     def add(self, name: str, does: str, place: str = "environment/bin") -> Path:
-        """Add a program that records its name and arguments, and then does what a shell is told."""
+        """Add a program that records its name and arguments, and then runs *does* in a shell."""
         program = self.folder / place / name
         program.parent.mkdir(parents=True, exist_ok=True)
         record = f'echo "{name} $*" >>{self.folder}/calls.txt'
@@ -81,7 +81,7 @@ def _build(tmp_path: Path) -> Build:
     return made
 
 
-# What uv does in its target folder before it fails, or ends.
+# A shell command that leaves a file in the target folder, as uv may before it fails.
 WRITES = f"mkdir -p $ARTIFACTS_DIR/python; touch $ARTIFACTS_DIR/python/{HALF}"
 
 
