@@ -139,6 +139,8 @@ invoke-build: .local/venvs/sam/.pins
 
 python_version = $(shell $(bin)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 architecture = $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
+# As many as there are processors, and $(1) more.
+at_most_four = $(shell $(bin)/python -c 'import os; print(min(4, (os.cpu_count() or 1) + $(1)))')
 sam_build = .local/sam/python$(python_version)
 sam_parameters = Runtime=python$(python_version) Architecture=$(architecture)
 
@@ -159,8 +161,9 @@ check-scripts:
 	if [ -x $(bin)/oxlint ]; then $(bin)/oxlint --deny-warnings functions; \
 		else echo "the console's scripts are not checked: oxlint has no wheel for this platform"; fi
 
+# It takes a core for longer than all other checks together.
 check-types:
-	$(bin)/mypy
+	$(bin)/mypy --num-workers=$(call at_most_four,0)
 
 check-imports:
 	$(bin)/lint-imports
@@ -179,7 +182,7 @@ check-workflows:
 	$(bin)/pre-commit validate-config
 
 # Two processes more than processors, because some tests wait. tests/conftest.py says which tests share a process.
-processes = $(shell $(bin)/python -c 'import os; print(min(4, (os.cpu_count() or 1) + 2))')
+processes = $(call at_most_four,2)
 pytest = $(bin)/pytest --numprocesses=$(processes) --dist=loadfile --no-loadscope-reorder
 
 unit: $(stamps) ## Run the tests of units and golden files, without the local stack
