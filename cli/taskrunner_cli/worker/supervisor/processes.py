@@ -94,17 +94,21 @@ def glance(pid: int) -> list[Process]:
 
 
 def send(number: signal.Signals, processes: list[Process]) -> None:
-    """Send a signal to *processes* and to their process groups.
+    """Send a signal to the process groups of *processes*, and to those in the group of this one.
 
     A group gets it at once: none of its members can start another process in between. A job has
-    sessions of its own, so no other process is in its groups.
+    sessions of its own, so no other process is in its groups. No process gets it twice, because a
+    program may end at once when it is asked for the second time.
     """
+    reached: set[int] = set()
     for group in {process.group for process in processes} - {os.getpgrp()}:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(group, number)
+            reached.add(group)
     for process in processes:
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(process.pid, number)
+        if process.group not in reached:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(process.pid, number)
 
 
 def reap() -> dict[int, int] | None:

@@ -1,6 +1,7 @@
-"""What a supervisor sees of its job's processes, and how little it reads for that."""
+"""What a supervisor sees of its job's processes, how little it reads for that, and signals."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -30,6 +31,15 @@ assert [found.pid for found in processes.glance(os.getpid())] == [child.pid]
 print(len(opened))
 child.communicate()
 """
+# Prints how many signals it has got before its input. Signals of this number are never merged.
+_COUNTING = """
+import signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGRTMIN])
+print("up", flush=True)
+sys.stdin.readline()
+signals = iter(lambda: signal.sigtimedwait([signal.SIGRTMIN], 0), None)
+print(len(list(signals)), flush=True)
+"""
 
 
 @pytest.fixture(name="tree")
@@ -44,10 +54,13 @@ def _tree() -> Iterator[int]:
 
 
 @contextmanager
-def waiting(*command: str) -> Iterator[subprocess.Popen[bytes]]:
+def waiting(*command: str, leads_group: bool = False) -> Iterator[subprocess.Popen[bytes]]:
     """Start a process that ends when its input does."""
     with subprocess.Popen(  # noqa: S603 - every word is ours
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        process_group=0 if leads_group else None,
     ) as process:
         yield process
         process.communicate()
@@ -112,3 +125,19 @@ def test_a_family_is_without_those_left_out_and_all_below_them(tree: int) -> Non
     everybody = {found.pid for found in processes.family(tree)}
 
     assert {found.pid for found in processes.family(tree, parent.pid)} == everybody - left_out
+
+
+@pytest.mark.parametrize("leads_group", [True, False])
+def test_a_signal_arrives_once(*, leads_group: bool) -> None:
+    """Programs may end at once when they are asked for the second time."""
+    with waiting(sys.executable, "-c", _COUNTING, leads_group=leads_group) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdout.readline()
+        found = [each for each in processes.glance(os.getpid()) if each.pid == process.pid]
+
+        processes.send(signal.SIGRTMIN, found)
+
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"1\n"
