@@ -43,7 +43,7 @@ _ROOM = {"_ROOM": " " * 16384}
 
 
 class Start(NamedTuple):
-    """What a `bootstrap` starts: AWS's runtime, with folders to import from.
+    """The program of a `bootstrap`: AWS's runtime, with folders to import from.
 
     Args:
         python: the interpreter.

@@ -27,7 +27,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-# What most cold starts import, the first call of AWS included, and what is expensive in a few.
+# Modules that most functions import until their first call of AWS, and expensive ones that a few do.
 _NAMES = """
 botocore.handlers botocore.retries.adaptive botocore.retries.standard botocore.session
 cachetools concurrent.futures.thread cryptography.x509 dateutil.parser difflib html jwt.algorithms

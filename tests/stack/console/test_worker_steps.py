@@ -36,7 +36,7 @@ _PACK: Final = pack(
 )
 # The log scrolls in the frame that shows a new line.
 _PLACE_IN_NEXT_FRAME: Final = """
-log => new Promise((tell) => requestAnimationFrame(() => tell(log.scrollTop)))
+log => new Promise((resolve) => requestAnimationFrame(() => resolve(log.scrollTop)))
 """
 
 

@@ -1,4 +1,4 @@
-"""What a supervisor sees of its job's processes, how little it reads for that, and signals."""
+"""A supervisor sees its job's processes, reads little for that, and sends each signal once."""
 
 import os
 import signal
