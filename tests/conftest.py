@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 from xdist.scheduler.loadfile import LoadFileScheduling
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 # A test has no deadline for an example or for making it, because how long that takes says how busy
 # the machine is. Loops without an end are stopped by pytest's `timeout`. The examples are the same
@@ -91,8 +91,24 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+class _Tests(list[str]):
+    """The ids of all tests, with their places, which xdist looks up for each test."""
+
+    def __init__(self, ids: Iterable[str]) -> None:
+        super().__init__(ids)
+        self._places = {test: place for place, test in enumerate(self)}
+
+    def index(self, test: str, *_: Any) -> int:  # noqa: ANN401 - it is not used
+        return self._places[test]
+
+
 class _Distribution(LoadFileScheduling):  # type: ignore[misc]
     """Gives each file to one process, and some folders too."""
+
+    def add_node_collection(self, node: Any, collection: Iterable[str]) -> None:  # noqa: ANN401 - xdist's own
+        super().add_node_collection(node, collection)
+        if node in self.registered_collections:
+            self.registered_collections[node] = _Tests(self.registered_collections[node])
 
     def _split_scope(self, nodeid: str) -> str:
         file: str = super()._split_scope(nodeid)
