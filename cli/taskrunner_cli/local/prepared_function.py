@@ -27,7 +27,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-# Modules that most functions import until their first call of AWS, and expensive ones that a few do.
+# Most functions import these until their first call of AWS, and a few need the expensive ones.
 _NAMES = """
 botocore.handlers botocore.retries.adaptive botocore.retries.standard botocore.session
 cachetools concurrent.futures.thread cryptography.x509 dateutil.parser difflib html jwt.algorithms
