@@ -139,12 +139,13 @@ invoke-build: .local/venvs/sam/.pins
 
 python_version = $(shell $(bin)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 architecture = $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
-# As many as there are processors, and $(1) more.
-at_most_four = $(shell $(bin)/python -c 'import os; print(min(4, (os.cpu_count() or 1) + $(1)))')
 sam_build = .local/sam/python$(python_version)
 sam_parameters = Runtime=python$(python_version) Architecture=$(architecture)
 
 # --------------------------------------------------------------------------------------------------------- checks
+
+# As many processes as there are processors, and $(1) more; four at most.
+processes = $(shell $(bin)/python -c 'import os; print(min(4, (os.cpu_count() or 1) + $(1)))')
 
 checks := $(addprefix check-,style scripts types imports template machines workflows)
 .PHONY: $(checks)
@@ -161,9 +162,9 @@ check-scripts:
 	if [ -x $(bin)/oxlint ]; then $(bin)/oxlint --deny-warnings functions; \
 		else echo "the console's scripts are not checked: oxlint has no wheel for this platform"; fi
 
-# It takes a core for longer than all other checks together.
+# One process would take longer than all other checks together.
 check-types:
-	$(bin)/mypy --num-workers=$(call at_most_four,0)
+	$(bin)/mypy --num-workers=$(call processes,0)
 
 check-imports:
 	$(bin)/lint-imports
@@ -182,8 +183,7 @@ check-workflows:
 	$(bin)/pre-commit validate-config
 
 # Two processes more than processors, because some tests wait. tests/conftest.py says which tests share a process.
-processes = $(call at_most_four,2)
-pytest = $(bin)/pytest --numprocesses=$(processes) --dist=loadfile --no-loadscope-reorder
+pytest = $(bin)/pytest --numprocesses=$(call processes,2) --dist=loadfile --no-loadscope-reorder
 
 unit: $(stamps) ## Run the tests of units and golden files, without the local stack
 	$(pytest) tests/unit tests/golden

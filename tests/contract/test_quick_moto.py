@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
 
 from tests.moto_aws import REGION, moto_aws
@@ -109,6 +112,29 @@ def test_an_item_has_the_size_that_it_has_for_moto() -> None:
     item = Item(attributes["pk"], attributes["sk"], attributes)
 
     assert size_of_item(item) == item.size()
+
+
+@pytest.mark.parametrize("update", ["SET #t = :x", "SET #t.#k = :x", "REMOVE #t"])
+def test_the_size_of_an_item_is_known_anew_after_an_update(update: str) -> None:
+    names = {name: text for name, text in {"#t": "t", "#k": "k"}.items() if name in update}
+    values = {"ExpressionAttributeValues": {":x": {"S": "x" * 99}}} if ":x" in update else {}
+    with _credentials(), moto_aws():
+        client = boto3.client("dynamodb", region_name=REGION)
+        _create_table(client)
+        client.put_item(TableName="t", Item={**KEY, "t": {"M": {"k": {"S": "x"}}}})
+        [item] = dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables["t"].all_items()
+        before = size_of_item(item)
+
+        client.update_item(
+            TableName="t",
+            Key=KEY,
+            UpdateExpression=update,
+            ExpressionAttributeNames=names,
+            **values,
+        )
+
+        assert size_of_item(item) != before
+        assert size_of_item(item) == size_of_item(copy.deepcopy(item))
 
 
 @pytest.mark.parametrize("update", UPDATES)

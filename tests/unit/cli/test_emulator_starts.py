@@ -1,4 +1,7 @@
-"""A forked function is as its `bootstrap` would start it, and functions start without forks too."""
+"""A forked function is as its `bootstrap` would start it, and functions start without forks too.
+
+Functions are forked on Linux alone.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,10 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import psutil
-import pytest
 
 from taskrunner_cli.local import emulator, prepared_function
 from taskrunner_cli.local.packaging import bootstrap
@@ -22,8 +23,6 @@ VENVS = ROOT / ".local/venvs"
 PACKAGES = f"lib/python{python_version()}/site-packages"
 STARTING = Path(emulator.__file__).with_name("emulator_starts.py")
 PROGRAM = Path(__file__).with_name("started_functions.py")
-
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing is forked")
 
 
 def command(
