@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from itertools import combinations, permutations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,6 +27,7 @@ from tests.sources import calls
 
 AT = "2025-12-06T12:00:00.000Z"
 GRANTS = ("packs.approve", "security.lead", "release.manager")
+SETS_OF_GRANTS = [frozenset(some) for size in range(4) for some in combinations(GRANTS, size)]
 OPEN = ApprovalRecord(approval_id="security", was_opened=True)
 
 
@@ -43,7 +45,7 @@ callers = st.builds(
     subject=st.sampled_from(["ana", "bob", "carol", "dave"]),
     scopes=st.sampled_from([frozenset({scope}) for scope in ("viewer", "operator", "admin")]),
     tenants=st.sampled_from([("acme",), ("globex",), ("acme", "globex"), ()]),
-    grants=st.sets(st.sampled_from(GRANTS)).map(frozenset),
+    grants=st.sampled_from(SETS_OF_GRANTS),
 )
 attempts = st.builds(
     Attempt,
@@ -55,7 +57,7 @@ attempts = st.builds(
 approvals = st.builds(
     Approval,
     id=st.just("security"),
-    grants=st.lists(st.sampled_from(GRANTS), unique=True, max_size=2).map(tuple),
+    grants=st.sampled_from([some for size in range(3) for some in permutations(GRANTS, size)]),
     min_approvals=st.integers(1, 3),
     distinct_from_requester=st.booleans(),
 )

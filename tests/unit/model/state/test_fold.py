@@ -117,11 +117,14 @@ class TestLostStep:
 
 # --- properties ---------------------------------------------------------------------------------
 
-_metadata = st.dictionaries(
-    st.sampled_from(["attempt", "reason", "nextAttemptAt", "ask", "value", "other"]),
-    st.one_of(
-        st.sampled_from(["1", "2", "timeout", "retrying", "", at(5), "policy", "end", "retry"]),
-        st.text(max_size=5),
+_values = st.one_of(
+    st.sampled_from(["1", "2", "timeout", "retrying", "", at(5), "policy", "end", "retry"]),
+    st.text(max_size=5),
+)
+_metadata = st.fixed_dictionaries(
+    {},
+    optional=dict.fromkeys(
+        ["attempt", "reason", "nextAttemptAt", "ask", "value", "other"], _values
     ),
 )
 _entries = st.lists(
