@@ -49,6 +49,7 @@ def _frozen(cls: type[Any], *, kw_only: bool) -> type[Any]:
 def _methods(cls: type[Any], all_fields: Iterable[Field[Any]]) -> Mapping[str, Callable[..., Any]]:
     shown = [field.name for field in all_fields if field.repr]
     names = [field.name for field in all_fields if field.compare]
+    stored = [field.name for field in all_fields]
     compared = attrgetter(*names) if names else type
 
     def equal(self: object, other: object) -> Any:  # noqa: ANN401 - NotImplemented has no public type
@@ -61,6 +62,13 @@ def _methods(cls: type[Any], all_fields: Iterable[Field[Any]]) -> Mapping[str, C
         values = (f"{name}={getattr(self, name)!r}" for name in shown)
         return f"{self.__class__.__qualname__}({', '.join(values)})"
 
+    def state(self: object) -> list[object]:
+        return [getattr(self, name) for name in stored]
+
+    def set_state(self: object, values: Iterable[object]) -> None:
+        for name, value in zip(stored, values, strict=True):
+            object.__setattr__(self, name, value)
+
     return {
         "__init__": _initializer(cls, all_fields),
         "__eq__": equal,
@@ -68,8 +76,8 @@ def _methods(cls: type[Any], all_fields: Iterable[Field[Any]]) -> Mapping[str, C
         "__repr__": text,
         "__setattr__": _refuse_assignment,
         "__delattr__": _refuse_deletion,
-        "__getstate__": _state,
-        "__setstate__": _set_state,
+        "__getstate__": state,
+        "__setstate__": set_state,
     }
 
 
@@ -137,12 +145,3 @@ def _refuse_assignment(_self: object, name: str, _value: object) -> None:
 
 def _refuse_deletion(_self: object, name: str) -> None:
     raise FrozenInstanceError(f"cannot delete field {name!r}")
-
-
-def _state(self: Any) -> list[object]:  # noqa: ANN401 - any of the classes
-    return [getattr(self, field.name) for field in fields(self)]
-
-
-def _set_state(self: Any, state: Iterable[object]) -> None:  # noqa: ANN401 - the same
-    for field, value in zip(fields(self), state, strict=True):
-        object.__setattr__(self, field.name, value)
