@@ -7,7 +7,7 @@ third off the emulator's processor time for a step; see docs/performance.md. Web
 HTTP/2 are not served, because the local stack does not use them.
 
 `emulator_process.py` loads this file. It runs in the emulator's environment, so it imports nothing
-of the project. tests/unit/cli/test_emulator_speed.py compares it with MiniStack's own functions.
+of the project. tests/programs/emulator/test_speed.py compares it with MiniStack's own functions.
 """
 
 import asyncio

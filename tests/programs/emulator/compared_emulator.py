@@ -1,6 +1,6 @@
 """Compare MiniStack's functions with those that replace them, and print what differs as JSON.
 
-test_emulator_speed.py runs it in the emulator's environment.
+test_speed.py runs it in the emulator's environment.
 """
 
 import copy
