@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     from taskrunner.sandbox.attempt import AttemptRequest, AttemptResult, Limits
     from taskrunner.sandbox.channel import Channel
 
-# The import path is passed explicitly: -I and -S keep out whatever the machine would add to it.
+# The import path is passed explicitly: -I and -S keep out whatever the machine would add to it. The
+# server's own imports make models already.
 _START: Final = """
 import json, sys
 sys.path[:] = json.loads(sys.argv[2])
+from taskrunner import pydantic_plugins
+pydantic_plugins.find_none()
 from taskrunner.sandbox import server
 server.serve(int(sys.argv[1]), sys.argv[3])
 """
