@@ -55,7 +55,7 @@ def test_attempts_share_one_server(attempt: Attempt) -> None:
 
 
 def test_a_server_looks_for_no_plugins_of_pydantic(attempt: Attempt) -> None:
-    """That would import this module and what it needs, a seventh of the time of a start."""
+    """The search takes a seventh of the time until a server is ready."""
     names = ["pydantic.main", "importlib.metadata"]
 
     assert attempt("look_for_modules", names=names).outputs == {"loaded": ["pydantic.main"]}
