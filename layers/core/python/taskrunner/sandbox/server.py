@@ -40,8 +40,8 @@ def serve(descriptor: int, executors_module: str) -> None:
     executors: Executors = import_module(executors_module)
     for reference in executors.references():
         executors.find(reference)
-    # Freeze what is loaded: a garbage collection in a child would copy the pages that it visits. The
-    # launcher has disabled it, because it took an eighth of the start.
+    # Freeze what is loaded: a garbage collection in a child would copy the pages that it visits.
+    # The launcher has disabled it, because it took an eighth of the start.
     gc.freeze()
     gc.enable()
     while True:
