@@ -342,7 +342,7 @@ last: 1
         f"key{character}": {"a": f"{character}\ue000"},
         "last": 1,
     }
-    assert read.lines[("last",)] == 7
+    assert read.line(("last",)) == 7
 
 
 def test_refuses_a_second_merge_key() -> None:
