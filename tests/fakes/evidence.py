@@ -1,4 +1,4 @@
-"""Evidence in memory, signed by a key of its own."""
+"""Evidence in memory, signed by a key of this process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 import json
 from base64 import b64encode
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -20,30 +20,31 @@ if TYPE_CHECKING:
     from tests.fakes.artifacts import MemoryArtifacts
 
 
+PRIVATE_KEY: Final = ec.generate_private_key(ec.SECP256R1())
+_PUBLIC_KEY: Final = PRIVATE_KEY.public_key().public_bytes(
+    Encoding.DER, PublicFormat.SubjectPublicKeyInfo
+)
+
+
 @dataclass
 class MemoryEvidence:
-    """Signs with a key of its own, with another signature each time.
+    """Signs with the key of this process, with another signature each time.
 
     *signed* has the statements in their order. The artifacts have the files.
     """
 
     artifacts: MemoryArtifacts
-    key: ec.EllipticCurvePrivateKey = field(
-        default_factory=lambda: ec.generate_private_key(ec.SECP256R1()), repr=False
-    )
     signed: list[bytes] = field(default_factory=list)
 
     @property
     def public_key(self) -> bytes:
         """The public key in PEM."""
         encoding, form = Encoding.PEM, PublicFormat.SubjectPublicKeyInfo
-        return self.key.public_key().public_bytes(encoding, form)
+        return PRIVATE_KEY.public_key().public_bytes(encoding, form)
 
     def sign(self, statement: bytes) -> Signed:
         self.signed.append(statement)
-        form = PublicFormat.SubjectPublicKeyInfo
-        public_key = self.key.public_key().public_bytes(Encoding.DER, form)
-        key_id = hashlib.sha256(public_key).hexdigest()
+        key_id = hashlib.sha256(_PUBLIC_KEY).hexdigest()
         payload_type = b"application/vnd.in-toto+json"
         encoded = b"DSSEv1 %d %b %d %b" % (
             len(payload_type),
@@ -51,14 +52,14 @@ class MemoryEvidence:
             len(statement),
             statement,
         )
-        signature = self.key.sign(encoded, ec.ECDSA(hashes.SHA256()))
+        signature = PRIVATE_KEY.sign(encoded, ec.ECDSA(hashes.SHA256()))
         envelope = {
             "payload": b64encode(statement).decode(),
             "payloadType": payload_type.decode(),
             "signatures": [{"keyid": key_id, "sig": b64encode(signature).decode()}],
         }
         bundle = json.dumps(envelope, separators=(",", ":"), sort_keys=True).encode()
-        return Signed(bundle, key_id, public_key)
+        return Signed(bundle, key_id, _PUBLIC_KEY)
 
     @atomic
     def store(self, run: Run, bundle: bytes) -> str:

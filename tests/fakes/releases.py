@@ -10,8 +10,6 @@ from tests.fakes.atomic import atomic
 from tests.fakes.executor_world import MemoryBundles, MemoryEnvironments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from taskrunner.executors.work import Bundle, Revision
     from taskrunner.model.run import Run
     from tests.fakes.runs import MemoryRuns
@@ -19,15 +17,20 @@ if TYPE_CHECKING:
 
 @dataclass
 class SharedEnvironments(MemoryEnvironments):
-    """Environments that several steps may deploy to, each until its run has ended."""
+    """Environments that several steps may deploy to, each until its run among *known* has ended."""
 
-    has_ended: Callable[[], bool] = lambda: False
+    known: MemoryRuns = field(kw_only=True)
+    run: Run = field(kw_only=True)
 
     @atomic
     def promote(self, environment: str, bundle: Bundle) -> Revision:
-        if (environment, bundle.digest) not in self.done and self.has_ended():
+        if (environment, bundle.digest) not in self.done and self._has_ended():
             raise ExecutorFailure("the run has ended, so nothing of it is deployed")
         return super().promote(environment, bundle)
+
+    def _has_ended(self) -> bool:
+        stored = self.known.stored.get((self.run.tenant, self.run.run_id))
+        return stored is not None and stored.run.outcome is not None
 
 
 @dataclass
@@ -44,12 +47,7 @@ class MemoryReleases:
 
     def environments(self, run: Run, path: str) -> MemoryEnvironments:
         shared = self.tenants.setdefault(run.tenant, MemoryEnvironments())
-
-        def has_ended() -> bool:
-            stored = self.known.stored.get((run.tenant, run.run_id))
-            return stored is not None and stored.run.outcome is not None
-
         return self.steps.setdefault(
             (run.tenant, run.run_id, run.created_at, path),
-            SharedEnvironments(history=shared.history, has_ended=has_ended),
+            SharedEnvironments(history=shared.history, known=self.known, run=run),
         )

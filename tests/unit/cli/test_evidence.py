@@ -23,6 +23,7 @@ from taskrunner_cli.api.documents import Artifact
 from taskrunner_cli.errors import UsageError
 from taskrunner_cli.evidence import verification
 from taskrunner_cli.evidence.verification import Material, Report, Result
+from tests.fakes.evidence import PRIVATE_KEY
 from tests.unit.cli.conftest import Command
 from tests.unit.cli.fake_service import ARTIFACT, REPORT, FakeService, FakeStore
 from tests.unit.usecases.evidence_run import proven
@@ -374,7 +375,7 @@ class TestKeys:
         [
             b"",
             b"-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
-            WORLD.evidence.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+            PRIVATE_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
         ],
     )
     def test_rejects_a_file_that_is_not_a_public_key(self, pem: bytes) -> None:

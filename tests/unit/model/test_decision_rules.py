@@ -22,10 +22,9 @@ from taskrunner.model.approval import (
 )
 from taskrunner.model.caller import Caller
 from taskrunner.model.plan import Approval
-from tests.template import ROOT
+from tests.sources import calls
 
 AT = "2025-12-06T12:00:00.000Z"
-PACKAGE = ROOT / "layers/core/python/taskrunner"
 GRANTS = ("packs.approve", "security.lead", "release.manager")
 OPEN = ApprovalRecord(approval_id="security", was_opened=True)
 
@@ -142,16 +141,6 @@ def test_every_decision_follows_the_rules(
         assert [d.approver for d in record.decisions] == [
             a.caller.subject for a in counted if a.verdict is not Verdict.EXPIRED
         ]
-
-
-def calls(name: str) -> dict[str, list[ast.Call]]:
-    """Every call of *name* in the package, as a function or a method, by the file's path there."""
-    found: dict[str, list[ast.Call]] = {}
-    for path in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == name:
-                found.setdefault(str(path.relative_to(PACKAGE)), []).append(node)
-    return found
 
 
 def test_only_the_model_makes_verdicts_and_only_the_adapter_reads_stored_ones() -> None:

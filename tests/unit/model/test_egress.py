@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from taskrunner.model import egress
 from taskrunner.model.egress import Allowlist, Entry, Reach
 from taskrunner.model.hosts import HostError, normal_host
+from tests.unit.model.host_names import NAMES
 
-_LABELS = st.from_regex(r"[a-z][a-z0-9]{0,8}(-[a-z0-9]{1,4})?", fullmatch=True)
-_NAMES = st.lists(_LABELS, min_size=2, max_size=5).map(".".join)
 _PORTS = st.integers(1, 65535)
 _PRIVATE_V4 = st.sampled_from(["10.1.2.3", "100.64.0.1", "172.31.255.255", "192.168.0.1"])
 
@@ -110,17 +109,17 @@ def test_any_text_is_an_entry_or_is_refused_in_one_line(text: str) -> None:
         assert problem.isprintable()
 
 
-@given(_NAMES, _PORTS)
+@given(NAMES, _PORTS)
 def test_an_entry_without_a_port_allows_80_and_443(name: str, port: int) -> None:
     assert (port in {80, 443}) == allows(name, name, port)
 
 
-@given(_NAMES, _PORTS, _PORTS)
+@given(NAMES, _PORTS, _PORTS)
 def test_an_entry_with_a_port_allows_only_that_port(name: str, listed: int, asked: int) -> None:
     assert (listed == asked) == allows(f"{name}:{listed}", name, asked)
 
 
-@given(_NAMES, _NAMES)
+@given(NAMES, NAMES)
 def test_a_wildcard_allows_names_below_a_name_and_not_the_name(above: str, below: str) -> None:
     assert allows(f"*.{above}", f"{below}.{above}", 443)
     assert not allows(f"*.{above}", above, 443)
@@ -128,7 +127,7 @@ def test_a_wildcard_allows_names_below_a_name_and_not_the_name(above: str, below
     assert not allows(above, f"{below}.{above}", 443)
 
 
-@given(_NAMES, st.randoms(use_true_random=False))
+@given(NAMES, st.randoms(use_true_random=False))
 def test_case_and_a_final_dot_make_no_difference(name: str, random: object) -> None:
     shouted = "".join(random.choice([c, c.upper()]) for c in name) + "."  # type: ignore[attr-defined]
 
@@ -136,7 +135,7 @@ def test_case_and_a_final_dot_make_no_difference(name: str, random: object) -> N
     assert allows(shouted, name, 443)
 
 
-@given(_NAMES, _NAMES)
+@given(NAMES, NAMES)
 def test_another_name_is_not_allowed(listed: str, asked: str) -> None:
     assume(listed != asked)
 
@@ -272,7 +271,7 @@ def test_an_allowlist_with_a_bad_entry_is_refused() -> None:
         Allowlist.parse(["example.com", "*"])
 
 
-@given(_NAMES, _PORTS, _PORTS)
+@given(NAMES, _PORTS, _PORTS)
 def test_an_entry_covers_itself_and_every_port_that_it_allows(
     name: str, first: int, second: int
 ) -> None:
@@ -284,7 +283,7 @@ def test_an_entry_covers_itself_and_every_port_that_it_allows(
     assert entry.covers(other) == (first == second)
 
 
-@given(_NAMES, _NAMES, _PORTS)
+@given(NAMES, NAMES, _PORTS)
 def test_an_entry_covers_only_entries_that_allow_no_more(above: str, below: str, port: int) -> None:
     entries = [Entry.parse(f"{text}:{port}") for text in (above, f"{below}.{above}")]
     entries += [Entry.parse(f"*.{text}:{port}") for text in (above, f"{below}.{above}")]

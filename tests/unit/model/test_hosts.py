@@ -10,12 +10,10 @@ from hypothesis import strategies as st
 
 from taskrunner.model import hosts
 from taskrunner.model.hosts import HostError
+from tests.unit.model.host_names import NAMES
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address
-
-_LABELS = st.from_regex(r"[a-z][a-z0-9]{0,8}(-[a-z0-9]{1,4})?", fullmatch=True)
-_NAMES = st.lists(_LABELS, min_size=2, max_size=5).map(".".join)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +34,7 @@ def test_every_spelling_of_a_host_has_one_normal_form(written: str, normal: str)
     assert normal == hosts.normal_host(normal)
 
 
-@given(st.text(max_size=60) | _NAMES | st.ip_addresses().map(str))
+@given(st.text(max_size=60) | NAMES | st.ip_addresses().map(str))
 def test_a_normal_form_is_its_own_normal_form(text: str) -> None:
     try:
         once = hosts.normal_host(text)

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from taskrunner.errors import SecretError
 from taskrunner.model.encoded_layers import layers
 from taskrunner.model.redaction import MASK, MIN_CHARACTERS, Redactor
-from taskrunner.model.secret_spellings import spellings
 from tests.strategies import json_values
 
 if TYPE_CHECKING:
@@ -73,8 +72,8 @@ def test_a_secret_is_masked_in_each_spelling_and_the_text_around_is_kept(
     before, after = before + "¶", "¶" + after
     written = SPELLINGS[spelling](secret)
     text = before + written + after
-    assume(not _digits_around_complete_an_encoding(secret, written, text))
     redactor = Redactor({"token": secret})
+    assume(not _digits_around_complete_an_encoding(redactor._digits, written, text))
     assume(redactor.text(before) == before)
     assume(redactor.text(after) == after)
 
@@ -97,9 +96,10 @@ def test_digits_around_that_complete_an_encoding_are_masked_too() -> None:
     assert redactor.text("3¶0%3A%3A%3A%3A%3A%3A%3A¶") == f"{MASK}¶"
 
 
-def _digits_around_complete_an_encoding(secret: str, written: str, text: str) -> bool:
+def _digits_around_complete_an_encoding(
+    encodings: Iterable[bytes], written: str, text: str
+) -> bool:
     """Return whether *text* contains an encoding of the secret that is not in *written* alone."""
-    encodings = spellings(secret).digits
     return _most_encodings(encodings, text) > _most_encodings(encodings, written)
 
 
@@ -162,7 +162,7 @@ def _cut(data: bytes, sizes: list[int]) -> Iterator[bytes]:
 @pytest.mark.parametrize("at", [-9, -1, 0, 1, 5])
 def test_a_secret_across_two_windows_is_found(at: int) -> None:
     redactor = Redactor({"first": "another-secret", "second": "correct-horse"})
-    mib = bytes(1024 * 1024)
+    mib = b"." * 1024 * 1024
 
     chunks = [mib, mib[:at] + b"correct", b"-horse" + mib, mib]
     assert redactor.find(chunks) == "second"
@@ -173,7 +173,7 @@ def test_the_longest_spelling_is_found_at_every_cut() -> None:
     secret = "correct-horse"
     written = secret.encode().hex().encode()
     redactor = Redactor({"token": secret})
-    first = bytes(1024 * 1024 + len(written))
+    first = b"." * (1024 * 1024 + len(written))
 
     for cut in range(1, len(written)):
         assert redactor.find([first + written[:cut], written[cut:]]) == "token"
@@ -193,7 +193,7 @@ def test_a_large_stream_is_not_kept_in_memory() -> None:
         for _ in range(400):
             alive += 1
             assert alive <= 30
-            yield Chunk(bytes(64 * 1024))
+            yield Chunk(b"." * 64 * 1024)
 
     assert redactor.find(chunks()) is None
 

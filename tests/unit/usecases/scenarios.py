@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from dataclasses import asdict, replace
+from copy import deepcopy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from taskrunner.errors import ConflictError, TaskRunnerError, TryAgainError
@@ -133,21 +134,26 @@ def last_of_a_step(world: MemoryWorld) -> Entry:
 
 
 def stored_state(world: MemoryWorld) -> JsonObject:
+    """A copy of the contents of a world, which stays as it is."""
+    return deepcopy(contents(world))
+
+
+def contents(world: MemoryWorld) -> JsonObject:
     """All that a world contains, except how often an approval was written or notified of.
 
     An evidence bundle is replaced by its statement. Signatures differ each time, and a bundle that
     was not recorded first leaves a file that nothing names.
     """
     return {
-        "runs": {key: asdict(_without_bundle(stored)) for key, stored in world.runs.stored.items()},
+        "runs": {key: _without_bundle(stored) for key, stored in world.runs.stored.items()},
         "evidence": {key: evidence_of(world, *key) for key in world.runs.stored},
         "approvals": {
-            key: asdict(replace(stored, record=replace(stored.record, version=0)))
+            key: replace(stored, record=replace(stored.record, version=0))
             for key, stored in world.approvals.stored.items()
         },
-        "gates": {key: asdict(gate) for key, gate in world.approvals.stored_gates.items()},
+        "gates": world.approvals.stored_gates,
         "woken": world.approvals.woken,
-        "notifications": {sent.id: asdict(sent) for sent in world.notifications.published},
+        "notifications": {sent.id: sent for sent in world.notifications.published},
         "notified": world.approvals.notified,
         "plans": world.plans.texts,
         "files": {
@@ -158,12 +164,9 @@ def stored_state(world: MemoryWorld) -> JsonObject:
         "environments": {
             tenant: environments.history for tenant, environments in world.releases.tenants.items()
         },
-        "machines": asdict(world.machines),
-        "jobs": {key: asdict(stored.job) for key, stored in world.jobs.stored.items()},
-        "executions": {
-            execution: asdict(report)
-            for execution, report in world.called_machines.executions.items()
-        },
+        "machines": world.machines,
+        "jobs": {key: stored.job for key, stored in world.jobs.stored.items()},
+        "executions": world.called_machines.executions,
     }
 
 
@@ -191,8 +194,10 @@ def interruptions(
 ) -> Iterator[Callable[[Callable[[World], Any]], MemoryWorld | None]]:
     """For each call of a port: a function that lets an act fail there and returns its world.
 
-    The function returns None when the act made fewer calls, which ends the series.
+    The function returns None when the act made fewer calls, which ends the series. Each world is a
+    copy of what *arrange* makes once.
     """
+    arranged = arrange()
     for error in (CrashError, TryAgainError):
         for effect_lost in (True, False):
             for call in range(1, 100):
@@ -204,7 +209,7 @@ def interruptions(
                     failure: Failure = failure,
                     reached: list[bool] = reached,
                 ) -> MemoryWorld | None:
-                    world = arrange()
+                    world = deepcopy(arranged)
                     failing = FailingWorld(world, failure)
                     result_of(lambda: act(cast("World", failing)))
                     reached.append(failing.failed)
@@ -230,7 +235,7 @@ def assert_recovers(arrange: Callable[[], MemoryWorld], act: Callable[[World], A
     Return how many ways of failing were tried, so that a test can check that there were some.
     """
     healthy = arrange()
-    answer, expected = result_of(lambda: act(healthy)), stored_state(healthy)
+    answer, expected = result_of(lambda: act(healthy)), contents(healthy)
     ways = 0
     for interrupted in interruptions(arrange):
         world = interrupted(act)
@@ -238,5 +243,5 @@ def assert_recovers(arrange: Callable[[], MemoryWorld], act: Callable[[World], A
             continue
         ways += 1
         assert result_of(lambda world=world: act(world)) == answer  # type: ignore[misc]
-        assert stored_state(world) == expected
+        assert contents(world) == expected
     return ways

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -141,8 +142,9 @@ def _raced(
     other: Callable[[MemoryWorld], Any],
 ) -> Iterator[tuple[MemoryWorld, Any]]:
     """The world after an act, and the act's answer or the name of its error."""
+    arranged = arrange()
     for call in range(1, 60):
-        world = arrange()
+        world = deepcopy(arranged)
         racing = _WorldWithAnother(world, call, other)
         answer = result_of(lambda racing=racing: perform(cast("World", racing)))  # type: ignore[misc]
         if not racing.has_happened:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import ast
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import taskrunner
 from taskrunner.model import journal
 from taskrunner.model.approval import Decision, GateOpening, Verdict
 from taskrunner.model.entries import (
@@ -54,12 +51,12 @@ from taskrunner.model.flow import PolicyVerdict
 from taskrunner.model.journal import Entry, Event
 from taskrunner.model.plan import Policy
 from taskrunner.model.run import Reason, Run, RunStatus
+from tests.sources import calls, readers
 
 if TYPE_CHECKING:
     from taskrunner.model.entries.reading import Fact
     from taskrunner.model.json_types import JsonObject
 
-PACKAGE = Path(taskrunner.__file__).parent
 AT = "2025-12-06T12:00:00.000Z"
 LATER = "2025-12-06T12:00:09.000Z"
 RUN = Run(
@@ -849,19 +846,10 @@ def test_a_message_has_at_most_1000_characters(entry: Entry) -> None:
 
 
 def test_no_other_code_builds_an_entry_or_reads_its_metadata() -> None:
-    builders, readers = set(), set()
-    for path in PACKAGE.rglob("*.py"):
-        module = path.relative_to(PACKAGE)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "Entry":
-                builders.add(str(module))
-            if isinstance(node, ast.Attribute) and node.attr == "metadata":
-                readers.add(str(module))
-
-    assert {name for name in builders if not name.startswith("model/entries/")} == {
+    assert {name for name in calls("Entry") if not name.startswith("model/entries/")} == {
         "model/journal.py"  # decodes what is stored
     }
-    assert {name for name in readers if not name.startswith("model/entries/")} == {
+    assert {name for name in readers("metadata") if not name.startswith("model/entries/")} == {
         "model/journal.py",  # encodes what is stored
         "model/api_view.py",  # shows all of it
         "compiler/planning/plan.py",  # a pack's own metadata

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.errors import InvalidRequestError
+from taskrunner.model.json_types import has_lone_surrogate
 from taskrunner.model.wording import nearest, shortened
 from taskrunner.values import dataclass
 
@@ -33,7 +34,7 @@ class Body:
             return None
         if not isinstance(value, str):
             raise InvalidRequestError("invalid_request", f"'{name}' must be a string")
-        if any("\ud800" <= character <= "\udfff" for character in value):
+        if has_lone_surrogate(value):
             raise InvalidRequestError("invalid_request", f"'{name}' holds a lone surrogate")
         return value
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from taskrunner.adapters.http_etags import known_tags
 from taskrunner.errors import InvalidRequestError
 from taskrunner.model import api_view, timestamp
+from taskrunner.model.json_types import has_lone_surrogate
 from taskrunner.model.run import RunStatus, StepStatus
 from taskrunner.model.run_filters import RunFilters
 from taskrunner.model.wording import nearest, shortened
@@ -134,7 +135,7 @@ def text(request: Request, name: str) -> str | None:
     value = request.parameter(name)
     if value == "":
         raise _invalid(f"{name} is empty; give it a value, or omit it")
-    if value is not None and any("\ud800" <= character <= "\udfff" for character in value):
+    if value is not None and has_lone_surrogate(value):
         raise _invalid(f"{name} is not valid text: it holds a lone surrogate")
     return value
 

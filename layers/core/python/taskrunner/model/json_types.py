@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from taskrunner.model.json_numbers import (
     LARGEST_INTEGER,
@@ -24,6 +25,7 @@ JsonMapping: TypeAlias = Mapping[str, Any]
 # author writes, and leaves room for a value that is made of several.
 MAX_DEPTH = 200
 _MAX_SHOWN = 80
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 _Path: TypeAlias = tuple[str | int, ...]
 
@@ -63,10 +65,15 @@ def _unusable(value: Json, path: _Path, sender: str | None) -> Iterator[tuple[_P
         for index, child in enumerate(value):
             yield from _unusable(child, (*path, index), sender)
     elif isinstance(value, str):
-        if any("\ud800" <= character <= "\udfff" for character in value):
+        if has_lone_surrogate(value):
             yield path, "the text holds a lone surrogate, which is not valid Unicode"
     elif isinstance(value, int | float) and (problem := _unusable_number(value, sender)):
         yield path, problem
+
+
+def has_lone_surrogate(text: str) -> bool:
+    """Return whether *text* holds half of a surrogate pair: JSON can spell it, and UTF-8 cannot."""
+    return not text.isascii() and _SURROGATE.search(text) is not None
 
 
 def _unusable_number(value: float, sender: str | None) -> str | None:

@@ -64,6 +64,8 @@ _PEM_FRAME: Final = re.compile(r"-----(BEGIN|END) [^-]*-----")
 _PEM: Final = re.compile(r"-----BEGIN ([^-]*)-----(.*?)-----END \1-----", re.DOTALL)
 _BASE64_TEXT: Final = re.compile(r"[A-Za-z0-9+/_=\s-]+", re.ASCII)
 _BASE64_LINE: Final = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
+_PERCENT_ESCAPE: Final = re.compile("%[0-9A-F]{2}")
+_JSON_ESCAPE: Final = re.compile(r"\\u[0-9a-f]{4}")
 _UNICODE_FORMS: Final[tuple[Literal["NFC", "NFD"], ...]] = ("NFC", "NFD")
 _SINGLE_BYTE_CHARSETS: Final = ("latin-1", "cp1252")
 _UTF_16: Final = ("utf-16-le", "utf-16-be")
@@ -197,20 +199,19 @@ def _utf8(text: str) -> bytes:
 
 
 def _percent_encoded(part: str) -> Iterator[str]:
-    for encode in _PERCENT_ENCODERS:
-        once = encode(_utf8(part))
+    for once in {encode(_utf8(part)) for encode in _PERCENT_ENCODERS}:
         for text in (once, quote(once, safe="")):  # a URL may contain another
             yield text
-            yield re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), text)
+            yield _PERCENT_ESCAPE.sub(lambda match: match[0].lower(), text)
 
 
 def _json_escaped(part: str) -> Iterator[str]:
     for ensure_ascii in (True, False):
         escaped = json.dumps(part, ensure_ascii=ensure_ascii)[1:-1]
         yield json.dumps(escaped, ensure_ascii=ensure_ascii)[1:-1]
-        for text in (escaped, escaped.replace("/", "\\/"), _json_for_html(escaped)):
+        for text in {escaped, escaped.replace("/", "\\/"), _json_for_html(escaped)}:
             yield text
-            yield re.sub(r"\\u[0-9a-f]{4}", lambda match: "\\u" + match[0][2:].upper(), text)
+            yield _JSON_ESCAPE.sub(lambda match: "\\u" + match[0][2:].upper(), text)
 
 
 def _json_for_html(escaped: str) -> str:

@@ -15,6 +15,7 @@ from taskrunner.executors import archive
 from taskrunner.executors.parameters import ClosedParameters
 from taskrunner.executors.work import BUNDLE_FILE, ExecutorFailure
 from taskrunner.model.canonical_json import canonical_bytes
+from taskrunner.model.json_types import has_lone_surrogate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +39,7 @@ def _not_empty(names: _Collection) -> _Collection:
 
 def _encodable(text: str) -> str:
     """Refuse a lone surrogate, which JSON can spell and UTF-8 cannot."""
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    if has_lone_surrogate(text):
         raise PydanticCustomError(
             "surrogate", "it contains half of a surrogate pair, which is not a character"
         )
