@@ -43,12 +43,14 @@ in_parallel = @$(MAKE) --silent --no-print-directory --jobs=4 $(1)
 	@cp $< $@
 
 # This environment is made first, because the others are filled by its uv. Where there is no uv, its pip does the same.
+# PYTHON's own pip fetches uv, if it has one; else the environment gets a pip for that, which takes four seconds.
 .venv/.created: requirements/dev.txt requirements/uv.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; (3, 11) <= v <= (3, 14) or sys.exit( \
 		"$(PYTHON) is Python %d.%d, but 3.11 to 3.14 is needed: make PYTHON=python3.13 ..." % v)'
 	@echo "making .venv"
-	@$(PYTHON) -m venv --clear .venv
-	@$(bin)/python -m pip install --quiet --disable-pip-version-check --requirement requirements/uv.txt \
+	@$(PYTHON) -m venv --clear --without-pip .venv
+	@$(call pip_install,$(PYTHON),.venv,--requirement requirements/uv.txt) 2>/dev/null \
+		|| { $(with_pip) && $(call pip_install,$(bin)/python,.venv,--requirement requirements/uv.txt); } \
 		|| echo "uv cannot be installed here; pip is used instead, which takes longer"
 	@touch $@
 
@@ -82,11 +84,14 @@ endef
 # comes last: it may reach an index that uv cannot, because uv does not read pip's configuration.
 define install
 	@{ test -x $(bin)/uv && { $(call uv_install,$(1),--offline $(2)) 2>/dev/null || $(call uv_install,$(1),$(2)); }; } \
-		|| $(bin)/python -m pip --python $(1)/bin/python install --quiet --disable-pip-version-check --no-deps $(2) \
+		|| { $(with_pip) && $(call pip_install,$(bin)/python,$(1),--no-deps $(2)); } \
 		|| { rm -f .venv/.created; echo "error: neither uv nor pip can install the packages for $(1); see above." \
 			"Check that this machine reaches a package index, or its mirror, and repeat the command." >&2; exit 1; }
 endef
 
+# $(1) a Python that has pip, $(2) the environment, $(3) what to install.
+pip_install = $(1) -m pip --python $(2)/bin/python install --quiet --disable-pip-version-check $(3)
+with_pip = { $(bin)/python -m pip --version >/dev/null 2>&1 || $(bin)/python -m ensurepip >/dev/null; }
 uv_install = $(bin)/uv pip install --quiet --python $(1)/bin/python --no-deps $(2)
 
 lock: .venv/.installed ## Resolve the pinned requirements again

@@ -3,8 +3,8 @@
     .venv/bin/python bench/planning.py [ROUNDS]
 
 Both are processor time of this process, in turn; the medians count. Parsing with libyaml is the
-least that any reader of the pack does. Each step of each round has a template of its own, because
-a process keeps templates that it has parsed.
+least that any reader of the pack does. Each round has an input of its own, because a process keeps
+expressions that it has parsed.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ ROUNDS = 7
 STEP = """\
     - id: s{0}
       name: Step {0}
-      run: {{uses: builtin:noop, with: {{region: "{{{{ inputs.region }}}}-{1}-{0}", number: {0}}}}}
+      run: {{uses: builtin:noop, with: {{region: "{{{{ inputs.region{1} }}}}-{0}", number: {0}}}}}
 """
 
 
 def manifest(steps: int, number: int = 0) -> str:
-    """Return a pack of *steps* steps, one after the other; *number* is in all templates."""
+    """Return a pack of *steps* steps, one after the other; *number* is in its input's name."""
     head = "apiVersion: stellaops.io/pack.v1\nkind: TaskPack\n"
     head += "metadata: {name: planning, version: 1.0.0}\nspec:\n"
-    head += "  inputs: [{name: region, type: string, default: eu}]\n  steps:\n"
+    head += f"  inputs: [{{name: region{number}, type: string, default: eu}}]\n  steps:\n"
     return head + "".join(STEP.format(step, number) for step in range(steps))
 
 

@@ -42,6 +42,7 @@ _FIRST: Final = (
     *_OF_A_SECOND_STACK,
     "tests/architecture/test_sam_builds.py",
     "tests/faults/",
+    "tests/programs/",
     "tests/security/leaks/",
     "tests/security/fuzz/",
     "tests/machine/",

@@ -37,6 +37,7 @@ ITEM: dict[str, Any] = {
     "map": {"M": {"S": {"S": "s"}, "N": {"M": {}}, "deep": {"L": [{"M": {"a": {"N": "1"}}}]}}},
     "list": {"L": [{"S": "a"}, {"N": "2"}, {"L": []}, {"NULL": True}]},
 }
+LIST: dict[str, Any] = {"L": [{"S": "more"}, {"M": {"a": {"N": "1"}}}]}
 VALUES = {
     ":s": {"S": "new"},
     ":n": {"N": "2"},
@@ -161,6 +162,49 @@ def test_an_update_does_what_it_does_with_moto(update: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("update", "values"),
+    [
+        (
+            "SET place = :s REMOVE #new, #list",
+            [{"S": "a"}, {"S": "b"}, {"N": "1"}, {"S": ""}, None],
+        ),
+        ("SET other = :s", [{"S": "a"}, {"N": "1"}, {"S": ""}, {"B": b""}, {"L": []}, None]),
+        ("SET other = #map, #list = #new", [{"S": "a"}, {"S": "a"}]),
+        ("SET other = if_not_exists(#new, :s)", [{"S": "a"}, {"N": "1"}, None]),
+        ("SET #new = if_not_exists(#new, :s)", [{"S": "a"}, {"N": "1"}, None]),
+        ("SET #list = list_append(if_not_exists(#list, :none), :s)", [LIST, LIST, {"S": ""}, LIST]),
+        ("SET #new = list_append(if_not_exists(#new, :none), :s)", [LIST, LIST, {"S": "a"}, LIST]),
+        ("SET #text = list_append(#text, :s)", [LIST, LIST]),
+        ("ADD #new :s", [{"N": "1"}, {"N": "2.5"}, {"S": "a"}, {"SS": ["a"]}, {"N": "1"}]),
+        ("ADD #texts :s", [{"SS": ["a", "z"]}, {"SS": ["y"]}, {"NS": ["1"]}, {"S": "a"}]),
+        ("DELETE #texts :s", [{"SS": ["a"]}, {"NS": ["1"]}, {"SS": ["b"]}, {"SS": ["b"]}]),
+        ("REMOVE #list, #map, #new", [{}, {}]),
+        ("REMOVE #list[0], #map.deep", [{}, {}]),
+    ],
+)
+def test_an_update_is_checked_with_the_values_of_its_request(
+    update: str, values: list[dict[str, Any] | None]
+) -> None:
+    names = {**NAMES, "#text": "text"}
+    request = {
+        "Key": KEY,
+        "UpdateExpression": update,
+        "ExpressionAttributeNames": {name: names[name] for name in names if name in update},
+    }
+    steps: list[tuple[str, dict[str, Any]]] = [("put_item", {"Item": ITEM})]
+    for value in values:
+        given = ({":s": value} if value else {}) | (
+            {":none": {"L": []}} if ":none" in update else {}
+        )
+        changed = request | ({"ExpressionAttributeValues": given} if given else {})
+        changed = {name: part for name, part in changed.items() if part}
+        steps += [("update_item", changed), ("update_item", {**changed, "Key": _key("b", 2)})]
+        steps += [("transact_write_items", {"TransactItems": [{"Update": changed}]}), ("scan", {})]
+
+    _assert_same(*steps)
+
+
 def test_a_condition_is_checked_with_the_names_and_values_of_its_request() -> None:
     update = {
         "Key": KEY,
@@ -271,15 +315,16 @@ def _create_table(client: Any) -> None:  # noqa: ANN401 - boto3 has no static ty
         TableName="t",
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[
-            {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "text")
+            {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "text", "place")
         ],
         KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys],
         GlobalSecondaryIndexes=[
             {
-                "IndexName": "by-text",
-                "KeySchema": [{"AttributeName": "text", "KeyType": "HASH"}],
+                "IndexName": f"by-{name}",
+                "KeySchema": [{"AttributeName": name, "KeyType": "HASH"}],
                 "Projection": {"ProjectionType": "ALL"},
             }
+            for name in ("text", "place")
         ],
     )
 

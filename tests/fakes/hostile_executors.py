@@ -62,6 +62,10 @@ def echo(parameters: JsonObject, _: Work) -> JsonObject:
     return parameters
 
 
+def look_for_modules(parameters: JsonObject, _: Work) -> JsonObject:
+    return {"loaded": [name for name in parameters["names"] if name in sys.modules]}
+
+
 def take_nothing(_: JsonObject, __: Work) -> JsonObject:
     return {"executed": True}
 

@@ -56,10 +56,11 @@ def test_refuses_every_bad_pack_that_the_shapes_refuse() -> None:
 
 @pytest.mark.parametrize("case", GOOD, ids=cases.name)
 def test_refuses_a_good_pack_with_any_one_part_spoilt_as_the_shapes_do(case: Case) -> None:
+    """The schema comes first, because it answers in a tenth of the shapes' time."""
     read = source.read(case.manifest)
     for place, spoilt in _spoilt(read.value):
-        if _shapes_refuse(replace(read, value=spoilt)):
-            assert _mistakes(spoilt), place
+        if VALIDATOR.is_valid(spoilt):
+            assert not _shapes_refuse(replace(read, value=spoilt)), place
 
 
 def test_describes_every_key() -> None:

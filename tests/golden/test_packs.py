@@ -82,7 +82,7 @@ def test_records_three_machines_whole_and_the_wiring_of_many() -> None:
 
 def test_every_recorded_file_belongs_to_a_pack() -> None:
     manifests = {case.path for case in [*GOOD, *BAD]}
-    recorded = [file for case in manifests for file in case.parent.iterdir()]
+    recorded = [file for folder in {path.parent for path in manifests} for file in folder.iterdir()]
 
     orphans = {
         file.name

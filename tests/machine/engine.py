@@ -44,6 +44,7 @@ from tests.machine.deployment import (
     name_of_function,
 )
 from tests.moto_aws import REGION, moto_aws, session
+from tests.quick_machines import parse, quick_texts
 from tests.security.permissions.grants import missing, names_of
 from tests.security.permissions.needs import Recorder
 from tests.template import folder, routes
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
 _DEADLINE_S = 240.0
 # Whether moto finds a machine's definition valid. It takes long and depends on the text alone.
 _validate = staticmethod(cache(StepFunctionsParserBackend._validate_definition))
-_by_moto_parse = AmazonStateLanguageParser.parse
 _set_next_by_moto = CommonStateField._set_next
 
 
@@ -228,7 +228,7 @@ def _sandbox() -> ForkedSandbox:
 def _program(definition: str) -> tuple[Any, Any]:
     """The program of a definition for one execution, which changes it, and the definition's tree.
 
-    moto parses a definition to validate it and for each execution, with a parser in Python.
+    moto parses a definition to validate it and for each execution.
     """
     program, tree = _parsed(definition)
     return program.pop() if program else Preprocessor().visit(tree), tree
@@ -237,7 +237,7 @@ def _program(definition: str) -> tuple[Any, Any]:
 @lru_cache(maxsize=32)
 def _parsed(definition: str) -> tuple[list[Any], Any]:
     """The program of a definition until an execution takes it, and the tree, which none changes."""
-    program, tree = _by_moto_parse(definition)
+    program, tree = parse(definition)
     return [program], tree
 
 
@@ -257,7 +257,7 @@ def engine() -> Iterator[Engine]:
         patch.setattr(StepFunctionsParserBackend, "_validate_definition", _validate)
         patch.setattr(models, "AmazonStateLanguageParser", SimpleNamespace(parse=_parsed))
         patch.setattr(AmazonStateLanguageParser, "parse", staticmethod(_program))
-        with moto_aws(configuration):
+        with quick_texts(), moto_aws(configuration):
             deployed = deploy()
             running = Engine(AwsWorld(deployed, session()), boto3.client("stepfunctions"))
             vars(running.world)["sandbox"] = _sandbox()

@@ -6,7 +6,7 @@ emulator woke up 1,200 times a second, and each time, what it did besides had to
 wait until they are woken.
 
 `emulator_process.py` loads this file. It runs in the emulator's environment, so it imports nothing
-of the project. tests/unit/cli/test_emulator_idle.py tests it.
+of the project. tests/programs/emulator/test_idle.py tests it.
 """
 
 import contextlib

@@ -12,7 +12,7 @@ installation of its packages, and a new one when it has died. It ends with the e
 reads from a socket that closes then.
 
 `emulator_process.py` loads this file. It runs in the emulator's environment, so it imports nothing
-of the project. tests/unit/cli/test_emulator_starts.py tests it.
+of the project. tests/programs/emulator/test_starts.py tests it.
 """
 
 import json

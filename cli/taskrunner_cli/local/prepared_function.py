@@ -1,8 +1,8 @@
 """The process that `emulator_starts.py` forks for each start of a function.
 
-It imports the packages of the layers. It imports neither the project's own modules, which change
-while people work, nor a function's code. It has one thread, and learns nothing of a function: only
-a fork reads its variables.
+It imports the packages of the layers and the modules of `taskrunner`, from a copy that later edits
+do not change. It does not import what looks at a process when it is imported, nor a function's
+code. It has one thread, and learns nothing of a function: only a fork reads its variables.
 
 A fork becomes what `python -m awslambdaric` would be in the function's folder: its variables,
 arguments, streams, and folders to import from. Python seeds `random` anew in each fork, and OpenSSL
@@ -34,6 +34,8 @@ cachetools concurrent.futures.thread cryptography.x509 dateutil.parser difflib h
 pydantic.json_schema pydantic.main rfc8785 simplejson urllib.request uuid yaml zoneinfo
 """
 MODULES = _NAMES.split()
+# `bootstrap` reads the variables of a function; the sandbox has programs of its own.
+_OF_A_PROCESS = ("taskrunner.bootstrap", "taskrunner.sandbox")
 # These files of the package say which parts of the packages are not imported in a function.
 _LEFT_OUT = {
     "adapters/botocore_session.py": "leave_out_unused_modules",
@@ -54,12 +56,18 @@ def prepare(package: Path) -> None:
     for file, function in _LEFT_OUT.items():
         if (package / file).exists():
             runpy.run_path(str(package / file))[function]()
-    for name in MODULES:
-        with contextlib.suppress(ModuleNotFoundError):  # then the functions import another
+    for name in (*MODULES, *_modules(package)):
+        with contextlib.suppress(Exception):  # a function that needs it will say why
             importlib.import_module(name)
     gc.collect()
     gc.freeze()  # no collection in a fork looks at, and so copies, what all of them share
     gc.enable()
+
+
+def _modules(package: Path) -> list[str]:
+    files = sorted(file for file in package.rglob("*.py") if file.name != "__init__.py")
+    names = (".".join(file.relative_to(package.parent).with_suffix("").parts) for file in files)
+    return [name for name in names if not name.startswith(_OF_A_PROCESS)]
 
 
 def fork_for_parent() -> int:

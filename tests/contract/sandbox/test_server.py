@@ -54,6 +54,13 @@ def test_attempts_share_one_server(attempt: Attempt) -> None:
     assert server_of(attempt.sandbox) is server
 
 
+def test_a_server_looks_for_no_plugins_of_pydantic(attempt: Attempt) -> None:
+    """The search takes a seventh of the time until a server is ready."""
+    names = ["pydantic.main", "importlib.metadata"]
+
+    assert attempt("look_for_modules", names=names).outputs == {"loaded": ["pydantic.main"]}
+
+
 def test_an_attempt_uses_the_server_that_was_prepared(tmp_path: Path) -> None:
     with closing(ForkedSandbox(HOSTILE_EXECUTORS)) as sandbox:
         sandbox.prepare()

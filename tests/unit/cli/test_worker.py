@@ -1,4 +1,4 @@
-"""`worker run`: its options; tests/unit/cli/worker has the tests of what it does."""
+"""`worker run`: its options; tests/programs/worker has the tests of what it does."""
 
 from pathlib import Path
 

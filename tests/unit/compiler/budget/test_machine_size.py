@@ -109,7 +109,7 @@ def extrapolated(fields: str, inside: str = NOOP) -> int:
 
     Only the numbers of gates and ends have more digits in a larger machine.
     """
-    few, more = 4, 8
+    few, more = 2, 4
     plan, definition = machine(fields, more, inside)
     more_bytes = limits.sent_bytes(plan, definition)
     few_bytes = limits.sent_bytes(*machine(fields, few, inside))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
 
 from jmespath import exceptions, parser
 
@@ -23,6 +24,10 @@ from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import Json, JsonMapping
+
+# Parsed expressions that are kept, and the characters of the longest one.
+_MAX_KEPT: Final = 1_000
+_MAX_KEPT_LENGTH: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,12 @@ def parse(text: str) -> Expression:
     Raises:
         ExpressionError: the text is not a valid expression; the message shows the right form.
     """
+    # The value of a literal in backticks may be a list, which must not be shared.
+    is_kept = len(text) <= _MAX_KEPT_LENGTH and "`" not in text
+    return _parse_again(text) if is_kept else _parse(text)
+
+
+def _parse(text: str) -> Expression:
     inner = tokens.without_braces(text.strip())
     rules.check_text(inner)
     try:
@@ -84,6 +95,11 @@ def parse(text: str) -> Expression:
     rules.check_tree(tree, inner)
     _normalise_literals(tree)
     return Expression(inner, names_read(tree), names_of_items(tree), tuple(comparisons(tree)), tree)
+
+
+# Each stage parses an expression again, and many steps have the same. The kept value is immutable,
+# and depends on the text alone.
+_parse_again = lru_cache(_MAX_KEPT)(_parse)
 
 
 def _normalise_literals(node: Node) -> None:

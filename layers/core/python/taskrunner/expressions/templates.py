@@ -6,7 +6,6 @@ reached. The rest of a plan never sees `{{`.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.expressions.allowance import Allowance
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
     from taskrunner.model.json_types import Json, JsonMapping
 
 _BRACES: Final = "{{"
-# Split templates that are kept, and the characters of the longest one.
-_MAX_KEPT: Final = 1_000
-_MAX_KEPT_LENGTH: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +68,6 @@ def split(text: str) -> TemplateText:
     Raises:
         ExpressionError: a `{{` is never closed, or what it holds is not a valid expression.
     """
-    # The value of a literal in backticks may be a list, which must not be shared.
-    is_kept = len(text) <= _MAX_KEPT_LENGTH and "`" not in text
-    return _split_again(text) if is_kept else _split(text)
-
-
-def _split(text: str) -> TemplateText:
     pieces: list[str | Expression] = []
     position = 0
     while (start := text.find(_BRACES, position)) >= 0:
@@ -91,11 +81,6 @@ def _split(text: str) -> TemplateText:
     if position < len(text) or not pieces:
         pieces.append(text[position:])
     return TemplateText(tuple(pieces))
-
-
-# Each stage reads a template again, and parsing its expressions is most of the work. The kept
-# value is immutable, and depends on the text alone.
-_split_again = lru_cache(_MAX_KEPT)(_split)
 
 
 def texts(value: Json, path: JsonPath = ()) -> Iterator[tuple[JsonPath, str]]:

@@ -26,10 +26,14 @@ if TYPE_CHECKING:
     from taskrunner.sandbox.attempt import AttemptRequest, AttemptResult, Limits
     from taskrunner.sandbox.channel import Channel
 
-# The import path is passed explicitly: -I and -S keep out whatever the machine would add to it.
+# The import path is passed explicitly: -I and -S keep out whatever the machine would add to it. The
+# server's own imports make models already, and leave hardly any garbage to be collected.
 _START: Final = """
-import json, sys
+import gc, json, sys
+gc.disable()
 sys.path[:] = json.loads(sys.argv[2])
+from taskrunner import pydantic_plugins
+pydantic_plugins.find_none()
 from taskrunner.sandbox import server
 server.serve(int(sys.argv[1]), sys.argv[3])
 """

@@ -130,7 +130,7 @@ def emit(plan: Plan, distributed: Collection[str]) -> JsonObject:
         definition["States"][FRAME]["Parameters"]["maxParallel.$"] = "$.maxParallel"
     name_steps(states)
     states[DONE] = clone(DONE)
-    definition["States"][FRAME]["Branches"][0] = {"StartAt": start, "States": states}
+    definition["States"][FRAME]["Branches"] = [{"StartAt": start, "States": states}]
     return definition
 
 

@@ -25,6 +25,7 @@ _TRUE: Final = frozenset({"true", "True", "TRUE"})
 _FALSE: Final = frozenset({"false", "False", "FALSE"})
 _BASED_INTEGER: Final = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 _NUMBER: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_NUMBERS_BEGIN: Final = "+-.0123456789"
 _NOT_FINITE: Final = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
 _NAMES: Final = {
@@ -41,6 +42,8 @@ def core_value(text: str) -> Json:
         return None
     if text in _TRUE or text in _FALSE:
         return text in _TRUE
+    if text[0] not in _NUMBERS_BEGIN:
+        return text
     if _NUMBER.fullmatch(text):
         return read_number(text)
     if _BASED_INTEGER.fullmatch(text):

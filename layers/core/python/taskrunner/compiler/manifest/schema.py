@@ -71,8 +71,8 @@ class Manifest:
 
     def without(self, paths: Iterable[JsonPath]) -> Manifest | None:
         """Return the manifest with whole steps repaired where *paths* are, if that can be done."""
-        repaired = repair(self.repaired, [step_path(path) for path in paths])
-        pack, _, repaired = _fitted(repaired)
+        start = _with_kinds(repair(self.repaired, [step_path(path) for path in paths]))
+        pack, _, repaired = _fitted(start)
         return None if pack is None else Manifest(pack, self.source, repaired)
 
 
@@ -89,7 +89,7 @@ def parse(source: Source) -> Manifest:
     settled = [*nesting.settled, *(problem.path for _, problem in source.problems)]
     problems = [Problem(written_path(path, source.value), text) for path, text in nesting.problems]
     start = Repaired(nesting.manifest)
-    pack, error, repaired = _fitted(repair(start, settled) if settled else start)
+    pack, error, repaired = _fitted(_with_kinds(repair(start, settled)) if settled else start)
     if error is not None:
         problems += _misfits(_reported(error), settled, source)
     located = sorted((source.line(problem.path), problem) for problem in problems)
@@ -103,15 +103,19 @@ def _fitted(repaired: Repaired) -> tuple[Pack | None, ValidationError | None, Re
     """Return the pack of *repaired* after repairs, the first error, and all that was repaired."""
     first = None
     for _ in range(_MAX_REPAIRS):
-        if kindless := Nesting(repaired.manifest).settled:
-            repaired = repair(repaired, kindless)
         try:
             return Pack.model_validate(repaired.manifest), first, repaired
         except ValidationError as error:
             first = first or error
             mistakes = [tuple(detail["loc"]) for detail in error.errors(include_url=False)]
-            repaired = repair(repaired, mistakes)
+            repaired = _with_kinds(repair(repaired, mistakes))
     return None, first, repaired
+
+
+def _with_kinds(repaired: Repaired) -> Repaired:
+    """Return *repaired* with the steps repaired too that a repair has left without a kind."""
+    kindless = Nesting(repaired.manifest).settled
+    return repair(repaired, kindless) if kindless else repaired
 
 
 def _reported(error: ValidationError) -> Iterator[ErrorDetails]:

@@ -6,7 +6,7 @@ visible, so that they can be refused before they cost memory.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -40,25 +40,49 @@ _OLD_BREAKS: Final = "\x85\u2028\u2029"
 _MAX_SHOWN: Final = 40
 
 
+@dataclass(slots=True)
+class _Node:
+    """A value under construction, with what aliases and merges need to know about it.
+
+    *weight_bytes* is about the size of its expanded text; *height* counts the levels below it.
+    """
+
+    value: Json
+    line: int
+    weight_bytes: int
+    height: int = 0
+    children: dict[str | int, _Node] = field(default_factory=dict)
+
+    def at(self, line: int) -> _Node:
+        """Return the same value with another line: its place in a mapping begins with its key."""
+        return _Node(self.value, line, self.weight_bytes, self.height, self.children)
+
+    def add_weight(self, child: _Node, more_bytes: int = 0) -> None:
+        self.weight_bytes += child.weight_bytes + more_bytes
+        self.height = max(self.height, child.height + 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A manifest as values.
 
-    *lines* maps every path in it to its line, counted from 1, and *numbers* the path of each number
-    to how it is written. *problems*, each with its line, do not keep the rest from being read.
+    *numbers* maps the path of each number in it to how it is written. *problems*, each with its
+    line, do not keep the rest from being read.
     """
 
     value: Json
-    lines: dict[JsonPath, int]
     numbers: dict[JsonPath, str]
     problems: tuple[tuple[int, Problem], ...]
+    _root: _Node
 
     def line(self, path: JsonPath) -> int:
-        """Return the line of *path*, or of its nearest ancestor that was written down."""
-        for length in range(len(path), -1, -1):
-            if (line := self.lines.get(path[:length])) is not None:
-                return line
-        return 1
+        """Return the line of *path*, from 1, or of its nearest ancestor that was written down."""
+        node = self._root
+        for part in path:
+            if part not in node.children:
+                break
+            node = node.children[part]
+        return node.line
 
     def diagnostic(self, path: JsonPath, message: str, line: int | None = None) -> Diagnostic:
         """Return a diagnostic about *path*, with its *line*, or another one, in the message."""
@@ -114,24 +138,6 @@ def _refusal(message: str, line: int | None = None, path: JsonPath = ()) -> Inva
     return problems.invalid([Diagnostic(json_path.render(path), prefix + message)])
 
 
-@dataclass(slots=True)
-class _Node:
-    """A value under construction, with what aliases and merges need to know about it.
-
-    *weight_bytes* is about the size of its expanded text; *height* counts the levels below it.
-    """
-
-    value: Json
-    line: int
-    weight_bytes: int
-    height: int = 0
-    children: dict[str | int, _Node] = field(default_factory=dict)
-
-    def add_weight(self, child: _Node, more_bytes: int = 0) -> None:
-        self.weight_bytes += child.weight_bytes + more_bytes
-        self.height = max(self.height, child.height + 1)
-
-
 class _Reader:
     """One pass over the events of one document."""
 
@@ -154,9 +160,7 @@ class _Reader:
         if not isinstance(following, yaml.StreamEndEvent):
             line = _line(following)
             raise _refusal("a manifest is one YAML document; remove the second one", line)
-        lines: dict[JsonPath, int] = {}
-        _collect_lines(root, (), lines)
-        return Source(root.value, lines, self._numbers, tuple(self._problems))
+        return Source(root.value, self._numbers, tuple(self._problems), root)
 
     def _node(self, event: yaml.Event, path: JsonPath) -> _Node:
         line = _line(event)
@@ -260,7 +264,7 @@ class _Reader:
                 # An author looks for the line of the key, not for the line where its block begins.
                 line_of_key = _line(event)
                 is_there = child.line == line_of_key
-                node.children[key] = child if is_there else replace(child, line=line_of_key)
+                node.children[key] = child if is_there else child.at(line_of_key)
         for source in merged:  # the mapping's own keys win, then those of the earlier source
             for name, merged_child in source.children.items():
                 node.children.setdefault(name, merged_child)
@@ -325,12 +329,6 @@ def _check_tag(tag: str | None, expected: str, line: int, path: JsonPath) -> Non
 def _tag_refusal(tag: str | None, value: str, line: int, path: JsonPath) -> InvalidPackError:
     shown = (tag or "").replace(_CORE_TAG, "!!")
     return _refusal(yaml_errors.refused_tag(shown, value), line, path)
-
-
-def _collect_lines(node: _Node, path: JsonPath, lines: dict[JsonPath, int]) -> None:
-    lines[path] = node.line
-    for key, child in node.children.items():
-        _collect_lines(child, (*path, key), lines)
 
 
 class _Locator(_Reader):

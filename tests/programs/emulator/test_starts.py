@@ -74,16 +74,26 @@ def test_two_forked_functions_have_different_random_numbers(tmp_path: Path) -> N
     assert len(set(numbers)) == len(numbers) == 8
 
 
-def test_a_forked_function_has_packages_and_nothing_of_the_project(tmp_path: Path) -> None:
+def test_a_forked_function_has_modules_and_nothing_that_looks_at_a_process(tmp_path: Path) -> None:
     found = outcome(tmp_path, "compare")
 
-    assert set(prepared_function.MODULES) <= set(found["modules"])
+    assert {*prepared_function.MODULES, "taskrunner.usecases.run_step"} <= set(found["modules"])
     for modules in found["new_modules"]:
-        assert not [name for name in modules if name.split(".")[0] == "taskrunner"]
+        assert "taskrunner.bootstrap" not in modules
         assert "botocore.docs.service" not in modules  # as in every function
     package, *packages = found["origins"]
     assert package == str(tmp_path / "copy/taskrunner/__init__.py")
     assert all(path.startswith(str(VENVS / "layer" / PACKAGES)) for path in packages)
+
+
+def test_functions_are_forked_though_a_module_cannot_be_imported(tmp_path: Path) -> None:
+    copy = tmp_path / "copy" / "taskrunner"
+    shutil.copytree(ROOT / "layers/core/python/taskrunner", copy)
+    (copy / "usecases/begin_finally.py").write_text("not Python")
+
+    found = outcome(tmp_path, "compare")
+
+    assert found["is_forked"] == [False, True, True]
 
 
 def test_the_emulator_sees_how_a_forked_function_ends(tmp_path: Path) -> None:

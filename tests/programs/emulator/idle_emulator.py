@@ -1,6 +1,6 @@
 """Run a function in MiniStack with what replaces its looks, and print what happened as JSON.
 
-test_emulator_idle.py runs it in the emulator's environment. The function answers each event with
+test_idle.py runs it in the emulator's environment. The function answers each event with
 itself, and writes its own process's number.
 """
 

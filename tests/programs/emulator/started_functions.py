@@ -1,6 +1,6 @@
 """Start functions in MiniStack in both ways, and print what happened as JSON.
 
-test_emulator_starts.py runs it in the emulator's environment. Arguments: emulator_starts.py, the
+test_starts.py runs it in the emulator's environment. Arguments: emulator_starts.py, the
 `bootstrap` of packaging.py, and what to do.
 """
 

@@ -1,11 +1,12 @@
 """Compare MiniStack's functions with those that replace them, and print what differs as JSON.
 
-test_emulator_speed.py runs it in the emulator's environment.
+test_speed.py runs it in the emulator's environment.
 """
 
 import copy
 import json
 import queue
+import re
 import runpy
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 from ministack.core import iam_evaluator
 from ministack.services import dynamodb
 from ministack.services.cloudformation import engine
+from samtranslator.translator.transform import transform
 
 # Expressions for our own tables, and one with each kind of fault.
 EXPRESSIONS = [
@@ -88,6 +90,21 @@ def misread_templates(speed: dict[str, Any]) -> list[str]:
     return [f"the template {values}" for values in read if values[0] != values[1]]
 
 
+def mistransformed_templates(speed: dict[str, Any]) -> list[str]:
+    """Return what differs from SAM's own transform, in the first call or a later one."""
+    stored = re.sub(r"(CodeUri|ContentUri|DefinitionUri): [^{\s]+", r"\1: s3://a/b", TEMPLATES[0])
+    found = []
+    for text in (stored, stored.replace("s3://a/b", "s3://a/c")):
+        template = engine.yaml.load(text, Loader=engine.CfnLoader)
+        expected = transform(copy.deepcopy(template), {}, engine._NO_IAM_POLICY_LOADER)
+        for call in range(3):
+            got = speed["transform"](copy.deepcopy(template), {}, engine._NO_IAM_POLICY_LOADER)
+            if got != expected:
+                found.append(f"the transformed template of call {call}")
+            got["Resources"].clear()
+    return found
+
+
 # For each line that it reads, this writes three lines to its log, and then one to another pipe.
 TALKER = """
 import sys
@@ -135,4 +152,5 @@ def lost_lines(process: dict[str, Any]) -> list[str]:
 
 
 speed, process = map(runpy.run_path, sys.argv[1:])
-json.dump(differences(speed) + misread_templates(speed) + lost_lines(process), sys.stdout)
+found = differences(speed) + misread_templates(speed) + mistransformed_templates(speed)
+json.dump(found + lost_lines(process), sys.stdout)
