@@ -4,7 +4,8 @@ Each use of `moto_aws` makes a session and clients of its own. Each of them woul
 hundred handlers, rename the same events, describe the same operations, make a method for each of
 them, copy all handlers, look for proxies, and make a context for TLS that nothing uses, because
 moto answers before anything is sent. Each request would describe its client in six hundred letters,
-each of which is checked, and would be signed, which nobody checks.
+each of which is checked, and would be signed, which nobody checks. Each time in an answer would make
+a time zone.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore import auth, client, endpoint, hooks, httpsession, regions, useragent
+from botocore import auth, client, compat, endpoint, hooks, httpsession, regions, useragent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,6 +52,7 @@ def quick_botocore() -> Iterator[None]:
         patch.setattr(endpoint.EndpointCreator, "_get_proxies", lambda *_: {})
         patch.setattr(regions, "EndpointProvider", endpoint_provider)
         patch.setattr(httpsession, "create_urllib3_context", tls_context)
+        patch.setattr(compat, "tzlocal", cache(compat.tzlocal))
         patch.setattr(auth.SigV4Auth, "canonical_request", lambda *_: "")
         patch.setattr(auth.SigV4Auth, "signature", lambda *_: "of the tests")
         patch.setattr(useragent.UserAgentString, "to_string", lambda _: "Boto3/tests")

@@ -11,13 +11,10 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.core.serialize import ResponseSerializer
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
 
-from tests.machine.deployment import deploy
 from tests.moto_aws import REGION, moto_aws
-from tests.quick_answers import get_value
 from tests.quick_moto import size_of_item, size_of_value
 
 if TYPE_CHECKING:
@@ -256,37 +253,6 @@ def test_a_transaction_is_kept_whole_or_not_at_all() -> None:
         steps += [("transact_write_items", {"TransactItems": writes}), ("scan", {})]
 
     _assert_same(*steps)
-
-
-def test_each_part_of_an_answer_is_found_as_by_moto() -> None:
-    found: list[Any] = []
-
-    def both(self: Any, value: Any, key: str, shape: Any) -> Any:  # noqa: ANN401 - moto is untyped
-        part = by_moto(self, value, key, shape)
-        assert get_value(self, value, key, shape) == part
-        found.append(part)
-        return part
-
-    by_moto = ResponseSerializer.get_value
-    with _credentials(), moto_aws(), pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_DEFAULT_REGION", REGION)
-        patch.setattr(ResponseSerializer, "get_value", both)
-        deployed = deploy()
-        machine = {"stateMachineArn": deployed["PACK_RUN_MACHINE_ARN"]}
-        states = boto3.client("stepfunctions")
-        boto3.client("ecr").create_repository(repositoryName="images")
-        for _ in range(2):  # the names are known the second time
-            run = states.start_execution(**machine)
-            states.describe_state_machine(**machine)
-            states.describe_execution(executionArn=run["executionArn"])
-            states.list_executions(**machine)
-            boto3.client("dynamodb").describe_table(TableName=deployed["TABLE_NAME"])
-            boto3.client("kms").describe_key(KeyId=deployed["EVIDENCE_KEY_ARN"])
-            boto3.client("iam").get_role(RoleName="machines")
-            boto3.client("ecr").describe_repositories()  # its parts have other names in moto
-
-    assert any(part is None for part in found)
-    assert any(isinstance(part, dict | list) for part in found)
 
 
 def _item(pk: str, number: int) -> dict[str, Any]:
