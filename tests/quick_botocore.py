@@ -28,6 +28,9 @@ _by_botocore_accepts_kwargs = hooks.accepts_kwargs
 _by_botocore_name_of_event = hooks.EventAliaser._alias_event_name
 _by_botocore_append = hooks._PrefixTrie.append_item
 _by_botocore_remove = hooks._PrefixTrie.remove_item
+_of_signatures = {
+    name: getattr(auth.SigV4Auth, name) for name in ("canonical_request", "signature")
+}
 _EndpointProvider = regions.EndpointProvider
 _by_botocore_load_model = client.ClientCreator._load_service_model
 _by_botocore_create_methods = client.ClientCreator._create_methods
@@ -53,8 +56,9 @@ def quick_botocore() -> Iterator[None]:
         patch.setattr(regions, "EndpointProvider", endpoint_provider)
         patch.setattr(httpsession, "create_urllib3_context", tls_context)
         patch.setattr(compat, "tzlocal", cache(compat.tzlocal))
-        patch.setattr(auth.SigV4Auth, "canonical_request", lambda *_: "")
-        patch.setattr(auth.SigV4Auth, "signature", lambda *_: "of the tests")
+        for name, by_botocore in _of_signatures.items():
+            patch.setattr(auth.SigV4Auth, name, lambda *_: "of the tests")
+            patch.setattr(auth.SigV4QueryAuth, name, by_botocore)  # of URLs, which tests compare
         patch.setattr(useragent.UserAgentString, "to_string", lambda _: "Boto3/tests")
         yield
 
