@@ -4,8 +4,8 @@ Each use of `moto_aws` makes a session and clients of its own. Each of them woul
 hundred handlers, rename the same events, describe the same operations, make a method for each of
 them, copy all handlers, look for proxies, and make a context for TLS that nothing uses, because
 moto answers before anything is sent. Each request would describe its client in six hundred letters,
-each of which is checked, and would be signed, which nobody checks. Each time in an answer would make
-a time zone.
+each of which is checked, and would be signed, which nobody checks. Each time in an answer would
+make a time zone.
 """
 
 from __future__ import annotations
