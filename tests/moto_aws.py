@@ -26,6 +26,7 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
 
+from tests.quick_answers import quick_answers
 from tests.quick_botocore import quick_botocore
 from tests.quick_expressions import quick_expressions
 from tests.quick_moto import quick_moto
@@ -57,6 +58,7 @@ def moto_aws(
     such as `dynamodb.GetItem`, the request, and what sends the request on to moto.
     """
     with (
+        quick_answers(),
         quick_botocore(),
         quick_expressions(),
         quick_moto(takes_urls=takes_urls),

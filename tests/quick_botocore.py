@@ -2,9 +2,10 @@
 
 Each use of `moto_aws` makes a session and clients of its own. Each of them would inspect the same
 hundred handlers, rename the same events, describe the same operations, make a method for each of
-them, copy the handlers in ten times the time that it takes, and make a context for TLS that nothing
-uses, because moto answers before anything is sent. Each request would describe its client in six
-hundred letters, each of which is checked.
+them, copy all handlers, look for proxies, and make a context for TLS that nothing uses, because
+moto answers before anything is sent. Each request would describe its client in six hundred letters,
+each of which is checked, and would be signed, which nobody checks. Each time in an answer would
+make a time zone.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore import client, hooks, httpsession, regions, useragent
+from botocore import auth, client, compat, endpoint, hooks, httpsession, regions, useragent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 
 _by_botocore_accepts_kwargs = hooks.accepts_kwargs
 _by_botocore_name_of_event = hooks.EventAliaser._alias_event_name
+_by_botocore_append = hooks._PrefixTrie.append_item
+_by_botocore_remove = hooks._PrefixTrie.remove_item
+_of_signatures = {
+    name: getattr(auth.SigV4Auth, name) for name in ("canonical_request", "signature")
+}
 _EndpointProvider = regions.EndpointProvider
 _by_botocore_load_model = client.ClientCreator._load_service_model
 _by_botocore_create_methods = client.ClientCreator._create_methods
@@ -44,8 +50,15 @@ def quick_botocore() -> Iterator[None]:
         patch.setattr(client.ClientCreator, "_load_service_model", load_service_model)
         patch.setattr(client.ClientCreator, "_create_methods", create_methods)
         patch.setattr(hooks._PrefixTrie, "__copy__", copy_handlers)
+        patch.setattr(hooks._PrefixTrie, "append_item", append_handler)
+        patch.setattr(hooks._PrefixTrie, "remove_item", remove_handler)
+        patch.setattr(endpoint.EndpointCreator, "_get_proxies", lambda *_: {})
         patch.setattr(regions, "EndpointProvider", endpoint_provider)
         patch.setattr(httpsession, "create_urllib3_context", tls_context)
+        patch.setattr(compat, "tzlocal", cache(compat.tzlocal))
+        for name, by_botocore in _of_signatures.items():
+            patch.setattr(auth.SigV4Auth, name, lambda *_: "of the tests")
+            patch.setattr(auth.SigV4QueryAuth, name, by_botocore)  # of URLs, which tests compare
         patch.setattr(useragent.UserAgentString, "to_string", lambda _: "Boto3/tests")
         yield
 
@@ -85,17 +98,40 @@ def create_methods(self: Any, service_model: Any) -> dict[str, Any]:  # noqa: AN
 
 
 def copy_handlers(self: Any) -> Any:  # noqa: ANN401 - botocore is untyped
-    """Return a copy of the handlers of events."""
+    """Return a copy of the handlers of events, which shares its nodes until one is changed."""
     copied = type(self)()
-    copied._root = _copied(self._root)
+    copied._root = self._root
     return copied
 
 
+def append_handler(self: Any, key: str, value: Any, section: int = hooks._MIDDLE) -> None:  # noqa: ANN401 - botocore is untyped
+    """Add a handler of an event to nodes that belong to these handlers alone."""
+    _own_nodes(self, key)
+    _by_botocore_append(self, key, value, section)
+
+
+def remove_handler(self: Any, key: str, value: Any) -> None:  # noqa: ANN401 - botocore is untyped
+    """Remove a handler of an event from nodes that belong to these handlers alone."""
+    _own_nodes(self, key)
+    _by_botocore_remove(self, key, value)
+
+
+def _own_nodes(handlers: Any, key: str) -> None:  # noqa: ANN401 - botocore is untyped
+    """Replace the nodes of an event, which others may share, by copies."""
+    handlers._root = node = _copied(handlers._root)
+    for part in key.split("."):
+        if part not in node["children"]:
+            return
+        child = _copied(node["children"][part])
+        node["children"][part] = child
+        node = child
+
+
 def _copied(node: dict[str, Any]) -> dict[str, Any]:
-    children, values = node["children"], node["values"]
+    values = node["values"]
     return {
         "chunk": node["chunk"],
-        "children": {name: _copied(child) for name, child in children.items()} if children else {},
+        "children": dict(node["children"]),
         "values": values and hooks.NodeList(*map(list, values)),
     }
 

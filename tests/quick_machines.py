@@ -67,8 +67,8 @@ class _UnusualError(Exception):
 class _Parser(_grammar.ASLParser):  # type: ignore[misc]
     """moto's parser, which takes a statement that it has parsed before from an earlier tree.
 
-    It decides without regard to what is around a rule. That finds the same tree, or errors. What it
-    learns is its own, because moto's parser would take it for more.
+    It decides without regard to what is around a rule. That finds the same tree, or errors. It
+    keeps its decisions to itself, because moto's parser would rely on them in every place.
     """
 
     decisionsToDFA: ClassVar = [DFA(state, number) for number, state in enumerate(_DECISIONS)]  # noqa: N815

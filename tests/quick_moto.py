@@ -1,13 +1,11 @@
 """The slow parts of moto, replaced by ones that do the same in less time.
 
-moto serializes an attribute by looking for each of the ten types that it may have, under several
-names. It validates an update in ten walks over its expression, and counts the clauses at each node.
-It sorts a whole table for each query by comparisons in Python. It builds a map's parts again and
-again to know the map's size, which each query adds up twice for each item. It copies texts and
-numbers, which never change. It keeps each item that ever was, with all its copies. It looks for the
-service of each request among all services. It prepares 1,300 addresses for the library requests,
-which only presigned URLs need. It parses an expression in each request that has it, and an update's
-twice.
+moto validates an update in ten walks over its expression, and counts the clauses at each node. It
+sorts a whole table for each query by comparisons in Python. It builds a map's parts again and again
+to know the map's size, which each query adds up twice for each item. It copies texts and numbers,
+which never change. It keeps each item that ever was, with all its copies. It looks for the service
+of each request among all services. It prepares 1,300 addresses for the library requests, which only
+presigned URLs need. It parses an expression in each request that has it, and an update's twice.
 `contract/test_quick_moto.py` compares the answers with those of moto alone.
 """
 
@@ -26,7 +24,6 @@ import pytest
 from moto import backend_index
 from moto.core import models, responses, utils
 from moto.core.common_models import BaseModel
-from moto.core.serialize import BaseJSONSerializer
 from moto.dynamodb.comparisons import ConditionExpressionParser
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
@@ -40,7 +37,6 @@ _nodes: Any = importlib.import_module("moto.dynamodb.parsing.ast_nodes")  # it h
 _UpdateParser: Any = importlib.import_module(
     "moto.dynamodb.parsing.expressions"
 ).UpdateExpressionParser
-_by_moto_serialize_structure = BaseJSONSerializer._serialize_type_structure
 _by_moto_verify_action_counts = ActionCountValidator.verify_action_counts
 _by_moto_cast_value: Any = DynamoType.cast_value
 _by_moto_size = DynamoType.size
@@ -61,7 +57,6 @@ def quick_moto(*, takes_urls: bool) -> Iterator[None]:
         patch.setattr(backend_index, "backend_url_patterns", patterns_by_frequency())
         patch.setattr(responses, "method_names_from_class", method_names)
         patch.setattr(responses, "camelcase_to_underscores", cache(_by_moto_name_of_method))
-        patch.setattr(BaseJSONSerializer, "_serialize_type_structure", serialize_structure)
         patch.setattr(_nodes.DepthFirstTraverser, "traverse", traverse)
         patch.setattr(_nodes.Node, "find_clauses", find_clauses)
         patch.setattr(ActionCountValidator, "verify_action_counts", verify_action_counts)
@@ -88,20 +83,6 @@ def patterns_by_frequency() -> list[Any]:
 def method_names(kind: type) -> list[str]:
     """The names of the functions of a class, which moto looks up for each request."""
     return [name for name, _ in inspect.getmembers(kind, predicate=inspect.isfunction)]
-
-
-def serialize_structure(self: Any, serialized: Any, value: Any, shape: Any, key: str) -> None:  # noqa: ANN401 - moto is untyped
-    """Serialize an attribute of an item as the one member that it has, such as `S`."""
-    if shape.name != "AttributeValue" or not key or type(value) is not dict or len(value) != 1:
-        _by_moto_serialize_structure(self, serialized, value, shape, key)
-        return
-    [(member, content)] = value.items()
-    if content is None or member not in shape.members:
-        _by_moto_serialize_structure(self, serialized, value, shape, key)
-        return
-    wrapper: dict[str, Any] = self.MAP_TYPE()
-    self._serialize(wrapper, content, shape.members[member], member)
-    self._default_serialize(serialized, wrapper, shape, key)
 
 
 def traverse(self: Any, root: Any) -> Any:  # noqa: ANN401 - moto is untyped
