@@ -18,7 +18,11 @@ from tests.packs import pack
 from tests.strategies import json_values, scalars
 
 if TYPE_CHECKING:
-    from hypothesis.strategies import DrawFn
+    from collections.abc import Callable
+
+    from hypothesis.strategies import SearchStrategy
+
+    Draw = Callable[[SearchStrategy[Any]], Any]
 
 # Text that every way of writing JSON leaves as it is.
 _keys = st.text("abcdefgh", max_size=3)
@@ -47,14 +51,16 @@ WATCHED = (
 )
 
 
-def _number(draw: DrawFn, value: float) -> str:
+def _number(draw: Draw, value: float) -> str:
     text = repr(value)
     if isinstance(value, int):
-        return draw(st.sampled_from([text, f"{text}.0", f"{text}e0", f"{text}.00E+0"]))
-    return draw(st.sampled_from([text, f"{text}e0" if "e" not in text else text.upper()]))
+        spellings = [text, f"{text}.0", f"{text}e0", f"{text}.00E+0"]
+    else:
+        spellings = [text, f"{text}e0" if "e" not in text else text.upper()]
+    return str(draw(st.sampled_from(spellings)))
 
 
-def spelt(draw: DrawFn, value: Any) -> str:  # noqa: ANN401
+def spelt(draw: Draw, value: Any) -> str:  # noqa: ANN401
     """Return JSON of *value* with its numbers and the order of its members written in any way."""
     if isinstance(value, dict):
         members = draw(st.permutations(list(value.items())))
