@@ -18,7 +18,11 @@ from tests.packs import pack
 from tests.strategies import json_values, scalars
 
 if TYPE_CHECKING:
-    from hypothesis.strategies import DrawFn
+    from collections.abc import Callable
+
+    from hypothesis.strategies import SearchStrategy
+
+    Draw = Callable[[SearchStrategy[Any]], Any]
 
 # Text that every way of writing JSON leaves as it is.
 _keys = st.text("abcdefgh", max_size=3)
@@ -47,21 +51,22 @@ WATCHED = (
 )
 
 
-def _number(draw: DrawFn, value: float) -> str:
+def _number(draw: Draw, value: float) -> str:
     text = repr(value)
     if isinstance(value, int):
-        return draw(st.sampled_from([text, f"{text}.0", f"{text}e0", f"{text}.00E+0"]))
-    return draw(st.sampled_from([text, f"{text}e0" if "e" not in text else text.upper()]))
+        spellings = [text, f"{text}.0", f"{text}e0", f"{text}.00E+0"]
+    else:
+        spellings = [text, f"{text}e0" if "e" not in text else text.upper()]
+    return str(draw(st.sampled_from(spellings)))
 
 
-@st.composite
-def spelt(draw: DrawFn, value: Any) -> str:  # noqa: ANN401
-    """JSON of *value* with its numbers and the order of its members written in any way."""
+def spelt(draw: Draw, value: Any) -> str:  # noqa: ANN401
+    """Return JSON of *value* with its numbers and the order of its members written in any way."""
     if isinstance(value, dict):
         members = draw(st.permutations(list(value.items())))
-        return f"{{{','.join(f'{json.dumps(key)}: {draw(spelt(item))}' for key, item in members)}}}"
+        return f"{{{','.join(f'{json.dumps(key)}: {spelt(draw, item)}' for key, item in members)}}}"
     if isinstance(value, list):
-        return f"[{','.join(draw(spelt(item)) for item in value)}]"
+        return f"[{','.join(spelt(draw, item) for item in value)}]"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return json.dumps(value)
     return "-0.0" if value == 0 and draw(st.booleans()) else _number(draw, value)
@@ -72,7 +77,7 @@ def test_equal_hashes_mean_equal_plans_and_equal_values(
     data: st.DataObject, value: dict[str, Any]
 ) -> None:
     first, second = (
-        compile_pack(PACK, read(f'{{"v": {data.draw(spelt(value))}}}')) for _ in range(2)
+        compile_pack(PACK, read(f'{{"v": {spelt(data.draw, value)}}}')) for _ in range(2)
     )
 
     assert first.plan_hash == second.plan_hash

@@ -16,6 +16,7 @@ A module is imported when its executor is first looked up, so a step pays only f
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
@@ -73,6 +74,7 @@ def exists(reference: str) -> bool:
     return _module(reference) is not None
 
 
+@lru_cache(maxsize=256)  # many steps of a pack have the same executor
 def find(reference: str) -> Executor | None:
     """Return the executor with that reference, or None when there is none."""
     module = _module(reference)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # Beyond it, integers are not JSON numbers.
 _LARGEST_INTEGER: Final = 2**53 - 1
 _FIRST_SURROGATE: Final = "\ud800"
+_TEXT: Final = frozenset({str})
 _SORTED: Final = json.JSONEncoder(
     ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":")
 )
@@ -56,7 +57,7 @@ def _is_plain(document: Json) -> bool:
         value = pending.pop()
         kind = type(value)
         if kind is dict:
-            if any(type(key) is not str for key in value):
+            if not _TEXT.issuperset(map(type, value)):
                 return False
             pending.extend(value.values())
         elif kind is list:

@@ -27,7 +27,7 @@ from taskrunner.compiler.budget.history import (
     run_history,
 )
 from taskrunner.compiler.machine import frame, names
-from taskrunner.compiler.machine.creation import Deployment, creation
+from taskrunner.compiler.machine.creation import Deployment, unnamed_creation
 from taskrunner.compiler.problems import Problem
 from taskrunner.model.canonical_json import size_bytes
 from taskrunner.model.plan import Loop, MapStep, walk
@@ -97,8 +97,9 @@ def sent_bytes(plan: Plan, definition: JsonObject) -> int:
     The definition is a string of a JSON request there, so each of its quotes takes two bytes and,
     as boto3 writes JSON, each character beyond ASCII six or more.
     """
-    request = creation(plan.pack_name, plan.pack_version, definition, _longest_deployment())
-    return len(json.dumps(request | {"name": "n" * names.MAX_LENGTH}))
+    deployment = _longest_deployment()
+    request = unnamed_creation(plan.pack_name, plan.pack_version, definition, deployment)
+    return len(json.dumps({"name": "n" * names.MAX_LENGTH, **request}))
 
 
 @cache

@@ -107,7 +107,11 @@ class CertainGates:
         return self._analyse_from(scope["StartAt"], scope["States"], self._analyse_blocks(scope))
 
     def _analyse_blocks(self, scope: JsonObject) -> dict[str, _Certain]:
-        return {name: self._analyse_block(name, state) for name, state in scope["States"].items()}
+        return {
+            name: self._analyse_block(name, state)
+            for name, state in scope["States"].items()
+            if _scopes_in(state)
+        }
 
     def _analyse_from(
         self, start: str, states: Mapping[str, JsonObject], inner: Mapping[str, _Certain]
@@ -122,17 +126,19 @@ class CertainGates:
         while changed:
             changed = False
             for name in order:
+                inside = inner[name][1] if name in inner else 0
                 for target, kind in _edges(states[name]):
                     if target not in states:
                         continue
                     gained = self._gained.get((name, target, kind), 0)
-                    after = certain[name] | gained | (inner[name][1] if kind == "Next" else 0)
+                    after = certain[name] | gained | (inside if kind == "Next" else 0)
                     before = certain.get(target)
                     certain[target] = after if before is None else before & after
                     changed = changed or certain[target] != before
         ends = [self._after(name, certain[name]) for name in order if _is_end(states[name])]
         for name in order:
-            certain |= {state: bits | certain[name] for state, bits in inner[name][0].items()}
+            if name in inner:
+                certain |= {state: bits | certain[name] for state, bits in inner[name][0].items()}
         return certain, reduce(and_, ends) if ends else 0
 
     def _analyse_block(self, name: str, state: JsonObject) -> _Certain:
@@ -180,7 +186,8 @@ def _all_states(machine: JsonObject) -> Iterator[tuple[str, JsonObject]]:
 
 
 def _scopes_in(state: JsonObject) -> list[JsonObject]:
-    return [*state.get("Branches", []), *filter(None, [state.get("ItemProcessor")])]
+    body = state.get("ItemProcessor")
+    return [*state.get("Branches", ()), *([body] if body else ())]
 
 
 def _choices(scope: JsonObject) -> list[JsonObject]:

@@ -43,23 +43,28 @@ class Deployment:
 def creation(
     pack_name: str, pack_version: str, definition: JsonObject, deployment: Deployment
 ) -> JsonObject:
-    """Return the parameters of CreateStateMachine for a pack, in the form that boto3 takes.
+    """Return the parameters of CreateStateMachine for a pack, in the form that boto3 takes."""
+    request = unnamed_creation(pack_name, pack_version, definition, deployment)
+    machine = {key: value for key, value in request.items() if key != "tags"}
+    digest = hashlib.sha256(json.dumps(machine, sort_keys=True).encode()).hexdigest()
+    return {"name": machine_name(deployment.stack, pack_name, digest), **request}
+
+
+def unnamed_creation(
+    pack_name: str, pack_version: str, definition: JsonObject, deployment: Deployment
+) -> JsonObject:
+    """Return the same without the name.
 
     Tags are set when a machine is created, and never changed: another version of the pack has
     another machine.
     """
     bound = frame.bind(definition, deployment.values)
-    machine: JsonObject = {
+    tags = {"stack": deployment.stack, "pack": pack_name, "version": pack_version}
+    return {
         "type": "STANDARD",
         "roleArn": deployment.role_arn,
         "definition": json.dumps(bound, ensure_ascii=False, separators=(",", ":")),
         "loggingConfiguration": deployment.logging,
         "tracingConfiguration": deployment.tracing,
-    }
-    digest = hashlib.sha256(json.dumps(machine, sort_keys=True).encode()).hexdigest()
-    tags = {"stack": deployment.stack, "pack": pack_name, "version": pack_version}
-    return {
-        "name": machine_name(deployment.stack, pack_name, digest),
-        **machine,
         "tags": [{"key": f"taskrunner:{key}", "value": value} for key, value in tags.items()],
     }

@@ -71,6 +71,8 @@ def bind(definition: JsonObject, values: Mapping[str, str]) -> JsonObject:
 
     def bound(node: Json) -> Json:
         if isinstance(node, str):
+            if _PLACEHOLDER not in node:
+                return node
             if node.startswith(_PLACEHOLDER):
                 return values[_name(node)]
             if node.startswith(_INTEGRATION):
