@@ -100,7 +100,7 @@ def exchange(
                 return _Connection(connection, deadline).exchange(request, body_file)
             # Without suppress_ragged_eofs=False, a body that ends with the connection could be cut
             # short by somebody on the way.
-            with make_tls().wrap_socket(
+            with _noticing_ends(make_tls()).wrap_socket(
                 connection, server_hostname=request.address.host, suppress_ragged_eofs=False
             ) as encrypted:
                 return _Connection(encrypted, deadline).exchange(request, body_file)
@@ -109,11 +109,8 @@ def exchange(
     except ssl.SSLCertVerificationError as error:
         problem = f"the certificate of {origin} is not trusted: {error.verify_message}"
         raise ExecutorFailure(problem) from None
-    except ssl.SSLEOFError:
-        raise ExecutorFailure(f"the connection to {origin} broke: it ended early") from None
     except ssl.SSLError as error:
-        problem = f"{origin} did not answer with TLS: {error.reason or error}"
-        raise ExecutorFailure(problem) from None
+        raise ExecutorFailure(_tls_problem(error, origin)) from None
     except OSError as error:
         problem = error.strerror or type(error).__name__
         raise ExecutorFailure(f"the connection to {origin} broke: {problem}") from None
@@ -121,6 +118,22 @@ def exchange(
         # After a colon h11 quotes what came, escaped like Python bytes: a secret would be hidden.
         problem = str(error).partition(":")[0]
         raise ExecutorFailure(f"{origin} did not answer with valid HTTP: {problem!a}") from None
+
+
+def _noticing_ends(tls: ssl.SSLContext) -> ssl.SSLContext:
+    """Return *tls*, which then reports a connection that ends without TLS's own end.
+
+    Python 3.11.2 and older take that for an end like any other, unless this option of OpenSSL 3 is
+    switched off, and report it as another error than later ones.
+    """
+    tls.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
+    return tls
+
+
+def _tls_problem(error: ssl.SSLError, origin: str) -> str:
+    if isinstance(error, ssl.SSLEOFError) or error.reason == "UNEXPECTED_EOF_WHILE_READING":
+        return f"the connection to {origin} broke: it ended early"
+    return f"{origin} did not answer with TLS: {error.reason or error}"
 
 
 class _Connection:
