@@ -58,14 +58,21 @@ def test_a_function_is_executor_and_policy(operator: Api) -> None:
     assert "no change window of prod is open" in warned["message"]
 
 
-# A bundle of 34 large files, and one of 999 small ones.
-LARGE = ", ".join(f"f{number}: '{{{{ steps.text.outputs.t }}}}'" for number in range(34))
-MANY = ", ".join(f"f{number}: x" for number in range(999))
-TEXT = f"{{id: text, run: {{uses: 'builtin:noop', with: {{t: '{'x' * 60_000}'}}}}}}"
+def files(count: int) -> str:
+    return ", ".join(f"f{number}: '{{{{ steps.text.outputs.t }}}}'" for number in range(count))
+
+
+def text(length: int) -> str:
+    return f"{{id: text, run: {{uses: 'builtin:noop', with: {{t: '{'x' * length}'}}}}}}"
 
 
 def build(files: str) -> str:
     return f"run: {{uses: 'builtin:build', with: {{files: {{{files}}}}}}}"
+
+
+# A bundle of 34 large files, and one of 999 small ones, 2 MB each.
+LARGE = f"- {text(60_000)}\n- {{id: it, {build(files(34))}}}"
+MANY = f"- {text(2_000)}\n- {{id: it, timeoutSeconds: 5, {build(files(999))}}}"
 
 
 # A step that nothing but a limit ends before LONG_S, however slow the machine is.
@@ -74,7 +81,7 @@ LONG = f"run: {{uses: 'builtin:sleep', with: {{seconds: {LONG_S}}}}}"
 # The steps, the sandbox, and the message of the step that is called `it`.
 LIMITS = {
     "memory-exceeded": (
-        f"- {TEXT}\n- {{id: it, {build(LARGE)}}}",
+        LARGE,
         "sandbox: {memoryLimitMiB: 21}",
         "more than the 21 MiB of memory",
     ),
@@ -92,7 +99,7 @@ LIMITS = {
         "the run has used all 4 seconds",
     ),
     "timeout, of CPU time": (
-        f"- {{id: it, timeoutSeconds: 10, {build(MANY)}}}",
+        MANY,  # needs more than five times as much on a fast machine
         "sandbox: {cpuLimitMillicores: 1}",
         "seconds of CPU time",
     ),
