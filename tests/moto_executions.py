@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _MOST_TO_BEGIN_S = 120.0
 _LOOK_S = 0.001
+_MOST_ANSWERED_BYTES = 5_999_900  # moto makes an error of a little more
 _invoke_by_moto: Any = lambda_eval_utils._invoke_lambda_function
 _stop_by_moto: Any = ExecutionWorker.stop
 
@@ -71,6 +72,8 @@ def _invoke(parameters: dict[str, Any], region: str, state_credentials: Any) -> 
         payload = functions.invoke(name, None, event, {}, headers)
     except UnknownFunctionException:  # the request makes an error of it
         return _invoke_by_moto(parameters, region, state_credentials)
+    assert isinstance(payload, bytes)
+    assert len(payload) <= _MOST_ANSWERED_BYTES, "moto would refuse so large an answer"
     answer = {"StatusCode": 200, "Payload": lambda_eval_utils._from_payload(BytesIO(payload))}
     error = headers.get("x-amz-function-error")
     return answer | ({"FunctionError": error} if error else {})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import tomllib
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,36 @@ def test_every_supported_python_is_tested() -> None:
 
     assert job["strategy"]["matrix"]["python"] == supported_pythons()
     assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]
+
+
+@pytest.mark.parametrize(("chosen", "is_same"), [("3.12", True), ("3.13", False)])
+def test_the_tests_run_with_the_python_that_was_chosen(
+    tmp_path: Path, chosen: str, *, is_same: bool
+) -> None:
+    """The distribution's Python takes its place only if it has the same version."""
+    distribution = _program(tmp_path / "distribution", "echo 3.12")
+    for name, line in (("python3", f"echo {chosen}"), ("make", 'echo "$@"'), ("chromium", "")):
+        _program(tmp_path / "bin" / name, line)
+    script = tmp_path / "run"
+    script.write_text((ROOT / ".ci/run").read_text().replace("/usr/bin/python3", str(distribution)))
+
+    done = subprocess.run(  # noqa: S603 - our own script
+        ["/bin/bash", script],
+        env={"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    used = distribution if is_same else "python3"
+    assert done.stdout.splitlines()[-1] == f"PYTHON={used} test"
+
+
+def _program(path: Path, line: str) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"#!/bin/sh\n{line}\n")
+    path.chmod(0o755)
+    return path
 
 
 def test_a_deployment_waits_for_the_tests_and_for_an_approver() -> None:

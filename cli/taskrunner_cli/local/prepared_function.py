@@ -34,8 +34,13 @@ cachetools concurrent.futures.thread cryptography.x509 dateutil.parser difflib h
 pydantic.json_schema pydantic.main rfc8785 simplejson urllib.request uuid yaml zoneinfo
 """
 MODULES = _NAMES.split()
-# `bootstrap` reads the variables of a function; the sandbox has programs of its own.
-_OF_A_PROCESS = ("taskrunner.bootstrap", "taskrunner.sandbox")
+# `bootstrap` reads the variables of a function, the sandbox has programs of its own, and Powertools
+# changes the clients of a process that imports it.
+_OF_A_PROCESS = (
+    "taskrunner.bootstrap",
+    "taskrunner.sandbox",
+    "taskrunner.adapters.stream_records",
+)
 # These files of the package say which parts of the packages are not imported in a function.
 _LEFT_OUT = {
     "adapters/botocore_session.py": "leave_out_unused_modules",

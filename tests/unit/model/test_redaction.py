@@ -169,6 +169,15 @@ def test_a_secret_across_two_windows_is_found(at: int) -> None:
     assert redactor.find([mib, mib[:at] + b"correct", b"-house" + mib, mib]) is None
 
 
+def test_a_secret_among_zero_bytes_is_found() -> None:
+    """A zero byte may be a part of an encoding, so all of a sparse file is decoded."""
+    zeros = bytes(1024 * 1024)
+    redactor = Redactor({"token": "correct-horse"})
+
+    assert redactor.find([zeros, zeros[:-5] + b"correct", b"-horse" + zeros, zeros]) == "token"
+    assert redactor.find([zeros, zeros[:-5] + b"correct", b"-house" + zeros, zeros]) is None
+
+
 def test_the_longest_spelling_is_found_at_every_cut() -> None:
     secret = "correct-horse"
     written = secret.encode().hex().encode()
