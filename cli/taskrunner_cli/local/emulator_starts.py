@@ -1,6 +1,6 @@
 """Start functions as forks of a process that has imported what most of them import.
 
-Imports are most of a function's cold start. Here one process imports the layers' packages
+Imports are most of a function's cold start. Here one process imports what is in the layers
 (`prepared_function.py`), and each function is a fork of it, which goes on as its `bootstrap` would.
 A fork is a child of the emulator, so MiniStack waits for it, ends it and sees its exit status as
 before.

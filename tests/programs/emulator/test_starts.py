@@ -25,6 +25,15 @@ STARTING = Path(emulator.__file__).with_name("emulator_starts.py")
 PROGRAM = Path(__file__).with_name("started_functions.py")
 
 
+# What would look at the prepared process or change it, and what no function imports.
+OF_A_PROCESS = {
+    "taskrunner.bootstrap",
+    "taskrunner.sandbox.launcher",
+    "aws_lambda_powertools",
+    "botocore.docs.service",
+}
+
+
 def command(
     folder: Path, what: str, layer: Path, *more: str, starting: Path = STARTING
 ) -> list[str]:
@@ -79,9 +88,7 @@ def test_a_forked_function_has_modules_and_nothing_that_looks_at_a_process(tmp_p
 
     assert {*prepared_function.MODULES, "taskrunner.usecases.run_step"} <= set(found["modules"])
     for modules in found["new_modules"]:
-        assert not {"taskrunner.bootstrap", "aws_lambda_powertools"} & {*modules}
-        assert not [name for name in modules if name.startswith("taskrunner.sandbox.launcher")]
-        assert "botocore.docs.service" not in modules  # as in every function
+        assert not OF_A_PROCESS & {*modules}
     package, *packages = found["origins"]
     assert package == str(tmp_path / "copy/taskrunner/__init__.py")
     assert all(path.startswith(str(VENVS / "layer" / PACKAGES)) for path in packages)
