@@ -25,7 +25,7 @@ STARTING = Path(emulator.__file__).with_name("emulator_starts.py")
 PROGRAM = Path(__file__).with_name("started_functions.py")
 
 
-# What would look at the prepared process or change it, and what no function imports.
+# The first three would look at the prepared process or change it; no function imports the last one.
 OF_A_PROCESS = {
     "taskrunner.bootstrap",
     "taskrunner.sandbox.launcher",
