@@ -61,6 +61,16 @@ def test_a_server_looks_for_no_plugins_of_pydantic(attempt: Attempt) -> None:
     assert attempt("look_for_modules", names=names).outputs == {"loaded": ["pydantic.main"]}
 
 
+def test_neither_a_server_nor_its_child_interrupts_the_function(attempt: Attempt) -> None:
+    attempt.sandbox.prepare()
+    child = waiting_child(attempt.sandbox)
+    server = server_of(attempt.sandbox)._process.pid
+
+    assert os.sched_getscheduler(server) == os.SCHED_BATCH
+    assert os.sched_getscheduler(child) == os.SCHED_BATCH
+    assert os.sched_getscheduler(0) != os.SCHED_BATCH
+
+
 def test_an_attempt_uses_the_server_that_was_prepared(tmp_path: Path) -> None:
     with closing(ForkedSandbox(HOSTILE_EXECUTORS)) as sandbox:
         sandbox.prepare()

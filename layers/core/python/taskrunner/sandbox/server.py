@@ -12,6 +12,7 @@ import os
 import selectors
 import signal
 import socket
+from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -34,6 +35,7 @@ def serve(descriptor: int, executors_module: str) -> None:
     *executors_module* is the name of the module that knows the executors.
     """
     os.environ.clear()  # the interpreter sets some variables itself when it starts
+    _let_others_finish()
     control = socket.socket(fileno=descriptor)
     channel = Channel(control)
     child_ended = _child_end_signals()
@@ -59,6 +61,16 @@ def serve(descriptor: int, executors_module: str) -> None:
         os.close(files[0])
         channel.send(messages.encode(Forked(pid)))
         channel.send(messages.encode(_wait(pid, control, child_ended)))
+
+
+def _let_others_finish() -> None:
+    """Let this process and its forks wake up without interrupting another process.
+
+    Else a fork that is requested for the next attempt takes the processor from the function, before
+    it has answered. The share of processor time stays the same.
+    """
+    with suppress(AttributeError, OSError):  # not Linux, or not allowed
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _child_end_signals() -> socket.socket:
