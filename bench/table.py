@@ -25,7 +25,7 @@ import httpx
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "layers/core/python")]
 
-from bench import cold_start, engine, iterations, planning, run_state, workers  # noqa: E402 - needs the path above
+from bench import cold_caches, cold_start, engine, iterations, planning, run_state, workers  # noqa: E402 - needs the path above
 from taskrunner_cli import local  # noqa: E402 - the same
 from tests.stack.api import Api  # noqa: E402 - the same
 
@@ -208,6 +208,11 @@ def on_stack(table: Table, api: Api, stack: local.Stack) -> None:
         found.update(engine.overhead(api, engine.clients(stack), ROUNDS, work_s))
         return found["ratio"]
 
+    table.add(
+        f"a request of boto3 after {cold_caches.PAUSE_S} s of sleep",
+        "one in a loop",
+        cold_caches.ratio,
+    )
     bare = "an empty function's call"
     of_work = f"20 steps that work for {engine.WORK_S} s"
     table.add(f"a pack of {of_work}", "a bare machine", lambda: overhead(engine.WORK_S))
