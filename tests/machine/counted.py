@@ -33,6 +33,7 @@ _INDEX_KEYS = ("tenant_runs", "tenant_open_approvals", "unfinished", "due", "run
 class Counts:
     """The *calls* by service and operation, the *units* of DynamoDB, and *invoked* functions.
 
+    The units are "write" and "half read", because an eventually consistent read takes half a unit.
     A function is in *returned* as soon as all that it did is counted.
     """
 
@@ -40,6 +41,11 @@ class Counts:
     units: Counter[str] = field(default_factory=Counter)
     invoked: Counter[str] = field(default_factory=Counter)
     returned: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def read_units(self) -> float:
+        """The read units of DynamoDB."""
+        return self.units["half read"] / 2
 
 
 @contextmanager
@@ -49,7 +55,8 @@ def counted(engine: Engine) -> Iterator[Counts]:
     This must begin before a function makes its clients.
 
     An item takes a write unit for each KiB, twice that in a transaction, and again for each index
-    that has it; a read takes a unit for each 4 KiB (DynamoDB's "Read and write operations").
+    that has it; a read takes a unit for each 4 KiB, or half of that if it may be late (DynamoDB's
+    "Read and write operations").
     """
     counts = Counts()
     playing = threading.local()
@@ -68,8 +75,7 @@ def counted(engine: Engine) -> Iterator[Counts]:
             bodies = [body for write in params["TransactItems"] for body in write.values()]
             counts.units["write"] += sum(2 * _write_units(body) for body in bodies)
         elif model.name in _READS:
-            read = parsed.get("Items") or parsed.get("Item") or parsed.get("Responses", {})
-            counts.units["read"] += max(1, math.ceil(len(json.dumps(read)) / _READ_BYTES))
+            counts.units["half read"] += _half_read_units(params, parsed)
 
     @contextmanager
     def around(name: str) -> Iterator[None]:
@@ -98,3 +104,21 @@ def _write_units(body: Mapping[str, Any]) -> int:
         return 1
     units = math.ceil(item.size() / _WRITE_BYTES)
     return units * (1 + sum(name in item.attrs for name in _INDEX_KEYS))
+
+
+def _half_read_units(params: Mapping[str, Any], parsed: Mapping[str, Any]) -> int:
+    """Return the halves of units of a read, which takes one of 4 KiB also when it finds nothing."""
+    if "RequestItems" not in params:
+        found = parsed.get("Items") or parsed.get("Item") or []
+        return _halves(found, params)
+    halves = 0
+    for table, request in params["RequestItems"].items():  # each item is rounded up by itself
+        items = parsed["Responses"].get(table, [])
+        missing = [None] * (len(request["Keys"]) - len(items))
+        halves += sum(_halves(item, request) for item in (*items, *missing))
+    return halves
+
+
+def _halves(found: object, request: Mapping[str, Any]) -> int:
+    halves_of_unit = 2 if request.get("ConsistentRead") else 1
+    return halves_of_unit * max(1, math.ceil(len(json.dumps(found)) / _READ_BYTES))
