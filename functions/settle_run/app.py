@@ -12,6 +12,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from taskrunner import bootstrap
+from taskrunner.adapters import logs
 from taskrunner.adapters.machine_events import path_prefix, run_of
 from taskrunner.usecases.settle_run import settle_run
 
@@ -46,6 +47,7 @@ def _settle_from_status_change(detail: dict[str, Any], world: World) -> dict[str
         # This is an iteration of a Distributed Map. The run's own execution will report its end.
         return {"status": "unknown"}
     tenant, run_id = run_of(execution_input)
+    logs.add(tenant=tenant, run=run_id)
     # The input only claims a run. settle_run compares the execution with the one on record.
     execution = detail["executionArn"].partition(":execution:")[2]
     return settle_run(tenant, run_id, detail["status"], world, execution=execution)

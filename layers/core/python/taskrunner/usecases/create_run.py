@@ -73,6 +73,7 @@ def create_run(request: CreateRun, world: World) -> JsonObject:
     _check_plan_hash(request, compiled)
     if run is None:
         run_id = request.run_id or world.ids.run_id(now)
+        world.logs.add(run=run_id)
         new = _new_run(request, run_id, compiled, timestamp.to_text(now), world)
         run = _record(new, request, compiled, world)
     plan = compiled.plan
