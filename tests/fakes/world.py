@@ -63,7 +63,6 @@ class MemoryWorld:
         self.notifications = MemoryNotifications()
         self.overrides = MemoryOverrides()
         self.events = MemoryEvents()
-        self.logs: Logs = logs  # outside of an invocation it does nothing
         self.metrics = MemoryMetrics()
         self.functions = ScriptedFunctions()
         self.due_work = self.runs.due_work
@@ -75,3 +74,8 @@ class MemoryWorld:
         self.sandbox = ThreadSandbox()
         self.networks = MemoryNetworks()
         self.registries = MemoryRegistries()
+
+    @property
+    def logs(self) -> Logs:
+        """The functions' own log, to which ids are added only in an invocation."""
+        return logs
