@@ -47,7 +47,7 @@ def _settle_from_status_change(detail: dict[str, Any], world: World) -> dict[str
         # This is an iteration of a Distributed Map. The run's own execution will report its end.
         return {"status": "unknown"}
     tenant, run_id = run_of(execution_input)
-    logs.add(tenant=tenant, run=run_id)
     # The input only claims a run. settle_run compares the execution with the one on record.
+    logs.add(tenant=tenant, run=run_id)
     execution = detail["executionArn"].partition(":execution:")[2]
     return settle_run(tenant, run_id, detail["status"], world, execution=execution)

@@ -14,13 +14,15 @@ from functions.read_run.app import handler as read_run
 from functions.run_step.app import handler as run_step
 from functions.serve_workers.app import handler as serve_workers
 from taskrunner.adapters.authorizer_context import to_context
-from taskrunner.errors import AttemptFailedError
+from taskrunner.errors import AttemptFailedError, TryAgainError
 from taskrunner.model.caller import Caller
+from taskrunner.model.run import StepOutcome, StepStatus
+from tests.fakes.failing_world import FailingWorld, Failure
 from tests.machine.client import LambdaContext
 from tests.packs import pack
 from tests.unit.functions.log_calls import Handler, ids_by_failing_call, lines_of
-from tests.unit.usecases.machine_call_run import a_calling_world
-from tests.unit.usecases.scenarios import PLAIN, TENANT, a_world
+from tests.unit.usecases.machine_call_run import CALLING, a_calling_world
+from tests.unit.usecases.scenarios import GATED, PLAIN, TENANT, a_world
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,6 +90,14 @@ def after_a_failure() -> MemoryWorld:
     return world
 
 
+def failed(manifest: str, step: str) -> MemoryWorld:
+    """A world in which the step has failed for good, and its machine asks again."""
+    world = a_world(manifest)
+    outcome = StepOutcome(path=step, attempt=3, status=StepStatus.FAILED, final=True)
+    world.runs.record_step(world.runs.snapshot(TENANT, "run-7"), outcome, [])
+    return world
+
+
 def warm() -> MemoryWorld:
     """A world whose function remembers the run, because it has run the step before."""
     world = a_world(TWO)
@@ -103,6 +113,8 @@ def warm() -> MemoryWorld:
         (run_step, machine_event("ship", retry=1), after_a_failure, 2),
         (offer_job, machine_event("tests", token="t"), lambda: a_world(ON_WORKERS), 1),
         (call_machine, machine_event("load", token="t"), a_calling_world, 1),
+        (offer_job, machine_event("tests", token="t"), lambda: failed(ON_WORKERS, "tests"), 3),
+        (call_machine, machine_event("load", token="t"), lambda: failed(CALLING, "load"), 3),
     ],
 )
 def test_a_line_about_an_error_has_the_attempt_once_the_run_is_read(
@@ -117,6 +129,17 @@ def test_a_line_about_an_error_has_the_attempt_once_the_run_is_read(
     assert {ids[:3] for ids in found.values()} == {(TENANT, "run-7", event["step"])}
     assert {ids[3] for ids in found.values()} == {None, attempt}
     assert missing <= READING
+
+
+def test_the_line_about_gates_that_were_not_answered_has_the_attempt() -> None:
+    lines = []
+    for number in range(1, 6):
+        lost = Failure(number, effect_lost=True, error=TryAgainError)
+        world = FailingWorld(failed(GATED, "build"), lost)
+        lines += lines_of(run_step, machine_event("build", retry=1), world)
+
+    about = [line for line in lines if line["message"].startswith("not all gates")]
+    assert {(line["step"], line["attempt"]) for line in about} == {("build", 3)}
 
 
 def test_a_poll_names_the_job_that_it_was_about() -> None:

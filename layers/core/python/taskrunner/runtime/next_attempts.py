@@ -77,6 +77,7 @@ def begin_next_attempt(
 
 def answer_token(running: RunningStep, outcome: StepOutcome, token: str) -> JsonObject:
     """Answer *token* with an outcome that was recorded before, and return it for the log."""
+    running.world.logs.add(attempt=outcome.attempt)
     approvals, error = running.world.approvals, error_of(outcome)
     if error is None:
         approvals.wake(token, Verdict.APPROVED)

@@ -161,6 +161,7 @@ def _answer(
     if error is None:
         return {"status": outcome.status.value, "attempt": outcome.attempt}
     if outcome.final:
+        running.world.logs.add(attempt=outcome.attempt)
         running.deliver(running.stopped_by_failure(running.now()))
     raise error
 
