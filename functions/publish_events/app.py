@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from taskrunner import bootstrap
+from taskrunner.adapters import logs
 from taskrunner.adapters.logs import logger
-from taskrunner.adapters.stream_records import change
+from taskrunner.adapters.stream_records import change, run_of
 from taskrunner.model.metrics import Measurement, Metric
 from taskrunner.usecases.publish_events import publish_events
 
@@ -23,15 +24,15 @@ def handler(
 ) -> dict[str, Any]:
     """Publish the events of a batch. Lambda repeats a batch that fails."""
     world = world or bootstrap.aws()
+    logs.add(**run_of(event["Records"]))
     changes: list[Change] = []
     for record in event["Records"]:
         try:
             found = change(record)
         except (KeyError, ValueError, LookupError):
             # Repeating it would hold up all records after it for hours. The text is left out.
-            logger.error(
-                "a record of the stream cannot be read", extra={"record": record.get("eventID")}
-            )
+            about = {"record": record.get("eventID"), **run_of([record])}
+            logger.error("a record of the stream cannot be read", extra=about)
             world.metrics.record(Measurement(Metric.EVENTS_UNREADABLE, 1))
             continue
         changes += [] if found is None else [found]

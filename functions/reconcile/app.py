@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskrunner import bootstrap
 from taskrunner.adapters.logs import logger
-from taskrunner.usecases.reconcile import reconcile
+from taskrunner.usecases.reconcile import ids, reconcile
 
 if TYPE_CHECKING:
     from taskrunner.ports import World
@@ -22,9 +22,8 @@ def handler(
     done = reconcile(world or bootstrap.aws())
     for item, error in done.failures:
         fields = {
+            **ids(item),
             "kind": item.kind.value,
-            "tenant": item.tenant,
-            "run": item.run_id,
             "looks": item.looks,
             "reason": type(error).__name__,
         }

@@ -12,6 +12,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from taskrunner import bootstrap
+from taskrunner.adapters import logs
 from taskrunner.adapters.machine_events import path_prefix, run_of
 from taskrunner.usecases.settle_run import settle_run
 
@@ -47,5 +48,6 @@ def _settle_from_status_change(detail: dict[str, Any], world: World) -> dict[str
         return {"status": "unknown"}
     tenant, run_id = run_of(execution_input)
     # The input only claims a run. settle_run compares the execution with the one on record.
+    logs.add(tenant=tenant, run=run_id)
     execution = detail["executionArn"].partition(":execution:")[2]
     return settle_run(tenant, run_id, detail["status"], world, execution=execution)

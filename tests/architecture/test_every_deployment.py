@@ -84,10 +84,7 @@ def deployments(partition: str) -> Iterator[Deployment]:
     for row in rows():
         parameters = chosen(row)
         kind = parameters.get("Authorization", "Authorize")
-        if (partition, kind) in translations():
-            translated = translations()[partition, kind]
-        else:
-            translated = translations()[partition, "Authorize"]
+        translated = translations()[partition, kind]
         yield Deployment(translated, parameters, partition, REGIONS[partition])
 
 

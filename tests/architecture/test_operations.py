@@ -78,11 +78,23 @@ def test_no_alarm_looks_at_lambdas_errors() -> None:
     assert [name for name, alarm in ALARMS.items() if alarm["MetricName"] == "Errors"] == []
 
 
-def test_the_dashboard_shows_every_metric() -> None:
+def dashboard_rows() -> list[list[Any]]:
     body = template()["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     widgets = json.loads(body.replace("${AWS::StackName}", "s").replace("${AWS::Region}", "r"))
+    return [metric for w in widgets["widgets"] for metric in w["properties"]["metrics"]]
 
-    rows = [metric for w in widgets["widgets"] for metric in w["properties"]["metrics"]]
+
+def test_throttled_steps_are_seen_though_none_of_our_code_runs_then() -> None:
+    alarm = ALARMS["ThrottledStepsAlarm"]
+
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("AWS/Lambda", "Throttles")
+    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "RunStepFunction"}}]
+    shown = ["AWS/Lambda", "Throttles", "FunctionName", "${RunStepFunction}"]
+    assert shown in [row[:4] for row in dashboard_rows()]
+
+
+def test_the_dashboard_shows_every_metric() -> None:
+    rows = dashboard_rows()
     shown = [row for row in rows if not isinstance(row[0], dict)]
     (pools,) = (row[0]["expression"] for row in rows if isinstance(row[0], dict))
     assert pools.startswith(f"SEARCH('{{{NAMESPACE},{POOL_DIMENSION},{DIMENSION}}}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import tomllib
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.template import ROOT
+from tests.template import ROOT, template
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,6 +73,29 @@ def test_a_deployment_waits_for_the_tests_and_for_an_approver() -> None:
     assert jobs["checks"]["uses"] == "./.github/workflows/checks.yaml"
     assert jobs["deploy"]["needs"] == "checks"
     assert jobs["deploy"]["environment"] == "${{ inputs.environment }}"
+
+
+def test_a_deployment_runs_what_its_layers_were_built_for() -> None:
+    steps = {step["name"]: step for step in workflow("deploy.yaml")["jobs"]["deploy"]["steps"]}
+    build, deploy = steps["Build"], steps["Deploy"]
+    python, architecture = (deploy["env"][name] for name in ("PYTHON_VERSION", "ARCHITECTURE"))
+
+    assert build["run"].endswith("sam build")
+    assert build["env"]["LAYER_PYTHON"] == python
+    assert build["env"]["LAYER_ARCHITECTURE"] == architecture
+    assert steps["Install the functions' Python"]["with"]["python-version"] == python
+    overrides = deploy["run"].partition("--parameter-overrides ")[2]
+    assert shlex.split(overrides) == [
+        "BuildVersion=$BUILD_VERSION",
+        "Runtime=python$PYTHON_VERSION",
+        "Architecture=$ARCHITECTURE",
+    ]
+    defaults = template()["Parameters"]
+    assert python == "${{ vars.PYTHON_VERSION || '3.13' }}"
+    assert defaults["Runtime"]["Default"] == "python3.13"
+    assert (
+        architecture == f"${{{{ vars.ARCHITECTURE || '{defaults['Architecture']['Default']}' }}}}"
+    )
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)

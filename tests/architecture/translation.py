@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from functools import cache
+from itertools import product
 from typing import Any
 
 from tests.template import ROOT
@@ -23,12 +24,7 @@ def translations() -> dict[tuple[str, str], dict[str, Any]]:
     all of them, because importing SAM takes longest.
     """
     assert SAM.exists(), "run `make setup`, which creates the environment with SAM"
-    wanted = [
-        ("aws", "Authorize"),
-        ("aws", "AWS_IAM"),
-        ("aws-us-gov", "Authorize"),
-        ("aws-cn", "Authorize"),
-    ]
+    wanted = list(product(REGIONS, ("Authorize", "AWS_IAM")))
     requests = [
         {"region": REGIONS[partition], "parameters": {"Authorization": authorization}}
         for partition, authorization in wanted

@@ -72,6 +72,7 @@ class GateWorld:
     evidence: ports.Evidence
     releases: ports.Releases
     notifications: ports.Notifications
+    logs: ports.Logs
     metrics: ports.Metrics
     events: ports.Events
     due_work: ports.DueWork
@@ -135,6 +136,7 @@ def gate_world(world: Ports, manifest: str) -> GateWorld:
         evidence=world.evidence,
         releases=world.releases,
         notifications=world.notifications,
+        logs=memory.logs,
         metrics=memory.metrics,
         events=memory.events,
         due_work=world.due_work,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from taskrunner.ports import World
 
-_NEVER_FAILS = frozenset({"ceilings", "clock", "ids", "principals"})
+_NEVER_FAILS = frozenset({"ceilings", "clock", "ids", "logs", "principals"})
 
 
 class CrashError(BaseException):

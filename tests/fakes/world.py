@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from taskrunner.adapters import logs
 from taskrunner.adapters.execution_links import AwsExecutionLinks
 from taskrunner.model.ceilings import Ceilings
 from tests.fakes.approvals import MemoryApprovals
@@ -36,7 +37,7 @@ from tests.fakes.secrets import MemorySecrets
 from tests.fakes.settlements import MemorySettlements
 
 if TYPE_CHECKING:
-    from taskrunner.ports import Principals
+    from taskrunner.ports import Logs, Principals
 
 
 _MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:memory"
@@ -73,3 +74,8 @@ class MemoryWorld:
         self.sandbox = ThreadSandbox()
         self.networks = MemoryNetworks()
         self.registries = MemoryRegistries()
+
+    @property
+    def logs(self) -> Logs:
+        """The functions' own log, to which ids are added only in an invocation."""
+        return logs

@@ -56,6 +56,13 @@ def test_a_line_about_a_request_says_whose_it_is(played: Play) -> None:
     }
 
 
+def test_a_line_about_a_lost_lease_says_of_which_attempt(played: Play) -> None:
+    lost = [line for line in _lines(played, "refused") if line.get("code") == "lease_lost"]
+
+    assert lost != []
+    assert all(line.keys() >= {"tenant", "run", "step", "attempt", "trace"} for line in lost)
+
+
 def test_an_expected_failure_leaves_a_function_without_a_traceback_of_the_service(
     played: Play,
 ) -> None:

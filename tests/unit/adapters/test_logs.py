@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import json
 import logging
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -15,10 +12,8 @@ from taskrunner.adapters.invocations import observed
 from taskrunner.errors import AttemptFailedError, ConflictError, StepFailedError, TryAgainError
 from taskrunner.model.metrics import Metric
 from tests.fakes.metrics import MemoryMetrics
+from tests.log_lines import log_lines
 from tests.machine.client import LambdaContext
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 TRACE_ID = "1-5759e988-bd862e3fe1be46a994272793"
 ENVIRONMENT = {"_X_AMZN_TRACE_ID": f"Root={TRACE_ID};Parent=53995c3f42cd8ad8;Sampled=1"}
@@ -33,21 +28,6 @@ IDS = {
     "step": "each[1]::deploy",
     "trace_id": TRACE_ID,
 }
-
-
-@contextmanager
-def log_lines() -> Iterator[list[dict[str, Any]]]:
-    """Collect the lines of the log; the list is filled at the end of the block."""
-    lines: list[dict[str, Any]] = []
-    stream = io.StringIO()
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(logs.JsonLines())
-    logs.logger.addHandler(handler)
-    try:
-        yield lines
-    finally:
-        logs.logger.removeHandler(handler)
-        lines += map(json.loads, stream.getvalue().splitlines())
 
 
 def call(event: dict[str, Any], error: Exception | None = None, **answer: int) -> MemoryMetrics:

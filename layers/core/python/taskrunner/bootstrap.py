@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.settlements import LambdaSettlements
     from taskrunner.adapters.table import Table
     from taskrunner.ports.clock import Clock
+    from taskrunner.ports.logs import Logs
     from taskrunner.sandbox.launcher import ForkedSandbox
 
 cold_start.begin(os.environ)
@@ -238,6 +239,11 @@ class AwsWorld:
         from taskrunner.adapters.events import BusEvents  # noqa: PLC0415
 
         return BusEvents(self._client("events"), self.environment["EVENT_BUS"])
+
+    @property
+    def logs(self) -> Logs:
+        """See the port."""
+        return logs
 
     @cached_property
     def metrics(self) -> EmbeddedMetrics:

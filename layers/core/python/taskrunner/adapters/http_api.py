@@ -73,7 +73,7 @@ def serve(
     try:
         request = read_request(event, identify)
         _check_scope(request)
-        _log_tenant(request)
+        _log_ids(request)
         operation = routes[request.method, request.resource]
         request = request.accepting(
             operation.query, operation.members, is_body_optional=operation.is_body_optional
@@ -87,8 +87,13 @@ def serve(
     return response.to_proxy(origin_headers(event))
 
 
-def _log_tenant(request: Request) -> None:
-    """Name the tenant in the log; a request whose tenant is wrong is refused by its operation."""
+def _log_ids(request: Request) -> None:
+    """Name the tenant and the step of the path in the log.
+
+    A request whose tenant is wrong is refused by its operation.
+    """
+    if "stepId" in request.path:
+        logs.add(step=request.path["stepId"])
     with suppress(TaskRunnerError):
         logs.add(tenant=request.tenant())
 

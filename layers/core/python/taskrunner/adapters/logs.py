@@ -1,7 +1,8 @@
 """The structured log in CloudWatch: a JSON object on each line, without secrets, tokens or outputs.
 
-A line has what every function knows of its invocation: tenant, run, step, attempt and trace, where
-they exist. Powertools' Logger writes the same members, but its import costs a cold start 170 ms.
+A line has what the function knows by then of tenant, run, step, attempt and trace. The event says
+most of it (`adapters/invocations.py`), and use cases add the rest by the port `Logs`, which this
+module is. Powertools' Logger writes the same members, but its import costs a cold start 170 ms.
 This module costs none: `logging` and `json` are loaded by botocore anyway.
 """
 

@@ -16,7 +16,7 @@ from taskrunner.model import journal
 from taskrunner.usecases.publish_events import AddedEntries, ClosedApproval
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from taskrunner.model.journal import Entry
     from taskrunner.usecases.publish_events import Change
@@ -46,6 +46,19 @@ def change(record: Mapping[str, Any]) -> Change | None:
         decided_at = after["decisions"][-1]["at"]
         return ClosedApproval(tenant, run_id, opened_at, decided_at)
     return None
+
+
+def run_of(records: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Return tenant and run of *records*, as lines of the log name them.
+
+    Return nothing if they are about several runs, or their keys are not of a known form.
+    """
+    try:
+        found = {tenant_and_run_id(record["dynamodb"]["Keys"]["pk"]["S"]) for record in records}
+        ((tenant, run_id),) = found
+    except (KeyError, ValueError):
+        return {}
+    return {"tenant": tenant, "run": run_id}
 
 
 def _entries(image: Mapping[str, Any]) -> list[Entry]:

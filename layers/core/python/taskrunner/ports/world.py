@@ -60,6 +60,8 @@ class World(Protocol):
     @property
     def events(self) -> ports.Events: ...  # noqa: D102
     @property
+    def logs(self) -> ports.Logs: ...  # noqa: D102
+    @property
     def metrics(self) -> ports.Metrics: ...  # noqa: D102
     @property
     def due_work(self) -> ports.DueWork: ...  # noqa: D102

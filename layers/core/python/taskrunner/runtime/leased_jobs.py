@@ -12,7 +12,7 @@ from taskrunner.runtime.running_step import find_step
 
 if TYPE_CHECKING:
     from taskrunner.model.caller import Caller
-    from taskrunner.model.job import Job
+    from taskrunner.model.job import Job, JobName
     from taskrunner.ports import World
     from taskrunner.runtime.running_step import RunningStep
 
@@ -35,6 +35,7 @@ def leased_job(lease_id: str, secret: str, caller: Caller, world: World) -> Leas
     name = job_name(lease_id)
     if name.tenant not in caller.tenants:
         raise NotFoundError("the lease")
+    name_job(name, world)
     job = world.jobs.get(name.tenant, name.run_id, name.step_path)
     if job is None:
         raise NotFoundError("the lease")
@@ -44,6 +45,11 @@ def leased_job(lease_id: str, secret: str, caller: Caller, world: World) -> Leas
     if not is_same or job.lease is None or job.lease.client != caller.subject:
         raise lease_lost(name.step_path)
     return LeasedJob(job, step_of(job, world))
+
+
+def name_job(job: Job | JobName, world: World) -> None:
+    """Let the lines of this call name *job*."""
+    world.logs.add(tenant=job.tenant, run=job.run_id, step=job.step_path, attempt=job.attempt)
 
 
 def step_of(job: Job, world: World) -> RunningStep:

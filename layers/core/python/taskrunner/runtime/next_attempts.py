@@ -60,6 +60,8 @@ def begin_next_attempt(
     previous = running.values.outcome(running.path)
     if previous is not None and previous.final:
         return answer_token(running, previous, token)
+    number = 1 if previous is None else previous.attempt + 1
+    world.logs.add(attempt=number)
     check_not_ended(running.snapshot.run)
     try:
         if previous is None and running.is_skipped():
@@ -70,12 +72,12 @@ def begin_next_attempt(
     except StepFailedError as error:
         world.approvals.refuse(token, error)
         return {"status": StepStatus.FAILED.value}
-    number = 1 if previous is None else previous.attempt + 1
     return begin(NextAttempt(running, step, number, token))
 
 
 def answer_token(running: RunningStep, outcome: StepOutcome, token: str) -> JsonObject:
     """Answer *token* with an outcome that was recorded before, and return it for the log."""
+    running.world.logs.add(attempt=outcome.attempt)
     approvals, error = running.world.approvals, error_of(outcome)
     if error is None:
         approvals.wake(token, Verdict.APPROVED)

@@ -64,6 +64,7 @@ def create_run(request: CreateRun, world: World) -> JsonObject:
         MachineQuotaError: the account may have no further state machine.
         TryAgainError: AWS is busy, or the deployment is being updated.
     """
+    world.logs.add(tenant=request.tenant)  # it may be named by the body
     _check_names(request)
     now = world.clock.now()
     run = _existing(request, world)
@@ -73,8 +74,10 @@ def create_run(request: CreateRun, world: World) -> JsonObject:
     _check_plan_hash(request, compiled)
     if run is None:
         run_id = request.run_id or world.ids.run_id(now)
+        world.logs.add(run=run_id)
         new = _new_run(request, run_id, compiled, timestamp.to_text(now), world)
         run = _record(new, request, compiled, world)
+    world.logs.add(run=run.run_id)  # a twin of the request may have chosen another id
     plan = compiled.plan
     _try_to_start(run, compiled, world)
     state = fold(plan, _first_entries(run, plan), run.created_at)

@@ -9,7 +9,7 @@ from taskrunner.model import json_types
 from taskrunner.model.machine_call import CALLER, ExecutionStatus, execution_of
 from taskrunner.model.run import LEASE_LOST
 from taskrunner.runtime.job_ends import answer_again
-from taskrunner.runtime.leased_jobs import step_of
+from taskrunner.runtime.leased_jobs import name_job, step_of
 from taskrunner.runtime.machine_calls import end_call
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def end_machine_call(execution: Execution, report: ExecutionReport, world: World
     job = _claimed_job(report.input_text, world)
     if job is None or execution_of(job) != execution:
         return _UNKNOWN
+    name_job(job, world)
     try:
         running = step_of(job, world)
         if job.is_done:

@@ -19,7 +19,7 @@ from taskrunner.model.run import Reason
 from taskrunner.runtime.delivery import refuse_job
 from taskrunner.runtime.earlier_artifacts import EarlierArtifacts
 from taskrunner.runtime.job_ends import give_up
-from taskrunner.runtime.leased_jobs import step_of
+from taskrunner.runtime.leased_jobs import name_job, step_of
 from taskrunner.runtime.noted_workers import note_worker
 from taskrunner.runtime.run_lifecycle import start_entries
 from taskrunner.runtime.step_secrets import read_secrets
@@ -70,7 +70,7 @@ def lease_job(request: LeaseRequest, world: World) -> JsonObject | None:
     deadline = world.clock.now() + timedelta(seconds=request.wait_s)
     while True:
         for job in _waiting(request, world):
-            lease = _lease(job, request, world)
+            lease = _named_lease(job, request, world)
             if lease is not None:
                 return lease
         left_s = (deadline - world.clock.now()).total_seconds()
@@ -92,6 +92,18 @@ def _waiting(request: LeaseRequest, world: World) -> Iterator[Job]:
     ]
     jobs = chain.from_iterable(zip_longest(*queues))
     return (job for job in jobs if job is not None)
+
+
+def _named_lease(job: Job, request: LeaseRequest, world: World) -> JsonObject | None:
+    """Lease *job* as `_lease` does, and let the log's line about an error name it.
+
+    The lines after a job that is passed over are about others.
+    """
+    try:
+        return _lease(job, request, world)
+    except Exception:
+        name_job(job, world)
+        raise
 
 
 def _lease(job: Job, request: LeaseRequest, world: World) -> JsonObject | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import timedelta
 from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
@@ -58,6 +59,7 @@ _GOING_ON: Final = frozenset({_RUNNING, "PENDING_REDRIVE"})
 # A run whose start fails this often, other than by AWS being busy, is settled as failed.
 _MOST_STARTS: Final = 3
 _ENDED: Final = "ENDED"
+_OF_STEPS: Final = frozenset({DueKind.GATE, DueKind.BLOCK, DueKind.OFFER, DueKind.LEASE})
 
 
 class Pass(NamedTuple):
@@ -109,15 +111,25 @@ def _each(
     def attempt(item: DueItem) -> bool | Exception:
         if world.clock.now() >= deadline:
             return False
+        world.logs.add(**ids(item))
         try:
             return act(item)
         except Exception as error:  # noqa: BLE001 - one item must not stop the pass for the others
             return error
 
+    # Threads have no context, and in one of its own an item is named by its lines alone.
+    contexts = [copy_context() for _ in items]
     with ThreadPoolExecutor(_THREADS) as pool:
-        results = list(zip(items, pool.map(attempt, items), strict=True))
+        attempts = pool.map(lambda context, item: context.run(attempt, item), contexts, items)
+        results = list(zip(items, attempts, strict=True))
     failures = [(item, result) for item, result in results if isinstance(result, Exception)]
     return Pass(sum(1 for _, result in results if result is not False), failures)
+
+
+def ids(item: DueItem) -> dict[str, str]:
+    """Return the ids of the work that *item* is about, as lines of the log name them."""
+    known = {"tenant": item.tenant, "run": item.run_id}
+    return known | {"step": item.name} if item.kind in _OF_STEPS and item.name else known
 
 
 def _take_up(due: DueItem, unstarted: list[DueItem], world: World) -> bool:

@@ -89,6 +89,7 @@ def run_step(
     world.sandbox.prepare()
     remembered = None if is_retry else remembered_step(reference, world)
     if remembered is not None:
+        world.logs.add(attempt=1)
         attempt = _attempt(remembered, remaining_s, deadline)
         _prepare_sandbox(attempt)
         if begin_from_memory(remembered):
@@ -102,6 +103,7 @@ def run_step(
     if previous is not None and previous.final:
         return _answer(running, previous)
     number = 1 if previous is None else previous.attempt + 1
+    world.logs.add(attempt=number)
     starts = attempt_starts(running, number, may_have_started=is_retry)
     attempt = replace(attempt, number=number, deferrals=starts.deferrals)
     # A lost attempt is recorded also when its run has ended meanwhile: nobody else would do it.
@@ -159,6 +161,7 @@ def _answer(
     if error is None:
         return {"status": outcome.status.value, "attempt": outcome.attempt}
     if outcome.final:
+        running.world.logs.add(attempt=outcome.attempt)
         running.deliver(running.stopped_by_failure(running.now()))
     raise error
 
