@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from tests.packs import scan_deploy
@@ -49,8 +50,8 @@ def run_as_written(script: str, stack: Stack, folder: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def expirations(stack: Stack, aws: Callable[[str], Any], run_id: str, plan: str) -> list[Any]:
-    """Return the times to live of a run's items, and the tags of its objects and of its plan."""
+def expirations(stack: Stack, aws: Callable[[str], Any], run_id: str, kept: list[str]) -> list[Any]:
+    """Return the times to live of a run's items, and the tags of its objects and of *kept*."""
     items = aws("dynamodb").query(
         TableName=stack.table_name,
         KeyConditionExpression="pk = :run",
@@ -59,7 +60,7 @@ def expirations(stack: Stack, aws: Callable[[str], Any], run_id: str, plan: str)
     s3 = aws("s3")
     prefix = f"tenant-prod/runs/{run_id}/"
     listed = s3.list_objects_v2(Bucket=stack.bucket_name, Prefix=prefix)["Contents"]
-    keys = [*(entry["Key"] for entry in listed), plan]
+    keys = [*(entry["Key"] for entry in listed), *kept]
     tags = [s3.get_object_tagging(Bucket=stack.bucket_name, Key=key)["TagSet"] for key in keys]
     return [*(item.get("expires_at") for item in items), *tags]
 
@@ -71,12 +72,14 @@ def test_a_run_on_legal_hold_expires_no_more(
     # The evidence, which comes after the run's end, is on hold too.
     plan_hash = operator.sealed(run_id)["planHash"].removeprefix("sha256:")
     plan = f"tenant-prod/plans/sha256-{plan_hash}.json"
-    before = expirations(stack, aws, run_id, plan)
+    manifest = sha256(scan_deploy()["manifest"].encode()).hexdigest()
+    kept = [plan, f"tenant-prod/plans/sha256-{manifest}.yaml"]
+    before = expirations(stack, aws, run_id, kept)
 
     script = commands("Legal hold").replace("<the plan's hash>", plan_hash)
     run_as_written(script.replace("run-20251206-001", run_id), stack, tmp_path)
 
-    after = expirations(stack, aws, run_id, plan)
+    after = expirations(stack, aws, run_id, kept)
     assert len(after) == len(before) > 5
     assert any(before)
     assert [value for value in after if value] == []

@@ -254,6 +254,18 @@ class TestGates:
         (sent,) = world.notifications.published
         assert sent == waiting().notifications.published[0]
 
+    def test_each_notification_that_sns_refuses_is_counted(self) -> None:
+        world = self.unannounced()
+        assert world.metrics.values(Metric.NOTIFICATIONS_FAILED) == [1]
+
+        world.notifications.is_down = True
+        a_pass(world)
+        assert world.metrics.values(Metric.NOTIFICATIONS_FAILED) == [1, 1]
+
+        world.notifications.is_down = False
+        a_pass(world, QUIET.total_seconds())
+        assert world.metrics.values(Metric.NOTIFICATIONS_FAILED) == [1, 1]
+
     def test_announces_a_gate_once(self) -> None:
         world = self.unannounced()
         for _ in range(5):

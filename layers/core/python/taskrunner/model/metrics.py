@@ -37,6 +37,7 @@ class Metric(StrEnum):
     GATES_REJECTED = "GatesRejected"
     GATES_EXPIRED = "GatesExpired"
     GATE_WAIT = "GateWait"
+    NOTIFICATIONS_FAILED = "NotificationsFailed"  # those of gates that SNS did not take
     SLO_BREACHES = "SloBreaches"
     # Gauges of the reconciler's pass, and its work.
     OPEN_GATES = "OpenGates"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from taskrunner.errors import TryAgainError
 from taskrunner.model import notification
+from taskrunner.model.metrics import Measurement, Metric
 from taskrunner.model.run import Reason
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ def announce(gate: ReachedGate, summary: JsonObject, world: World) -> None:
     message = notification.awaiting(
         gate.run, summary, reason, min_approvals=gate.approval.min_approvals
     )
-    if world.notifications.publish(message):
-        with suppress(TryAgainError):
-            world.approvals.record_notified(gate.run, gate.path)
+    if not world.notifications.publish(message):
+        world.metrics.record(Measurement(Metric.NOTIFICATIONS_FAILED, 1))
+        return
+    with suppress(TryAgainError):
+        world.approvals.record_notified(gate.run, gate.path)
