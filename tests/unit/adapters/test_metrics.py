@@ -75,6 +75,17 @@ def written(*measurements: Measurement, **properties: str) -> list[dict[str, Any
     return documents
 
 
+class Output:
+    """Keeps each write."""
+
+    def __init__(self) -> None:
+        self.writes: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.writes.append(text)
+        return len(text)
+
+
 def _assert_targets_exist(document: dict[str, Any]) -> None:
     """Each dimension is a text, and each metric a number or at most 100 of them, in the line."""
     for directive in document["_aws"]["CloudWatchMetrics"]:
@@ -139,6 +150,19 @@ def test_many_values_of_one_metric_are_divided(count: int, lines: list[int]) -> 
 
 def test_writes_nothing_when_there_is_nothing_to_write() -> None:
     assert written() == []
+
+
+def test_a_line_and_its_end_are_written_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads of the reconciler write too, and nothing may come between."""
+    output = Output()
+    monkeypatch.setattr("sys.stdout", output)
+
+    EmbeddedMetrics("taskrunner", StoppedClock()).record(
+        Measurement(Metric.NOTIFICATIONS_FAILED, 1)
+    )
+
+    (line,) = output.writes
+    assert line.endswith("}\n")
 
 
 def test_a_broken_line_does_not_pass() -> None:

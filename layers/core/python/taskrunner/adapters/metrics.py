@@ -7,6 +7,7 @@ a writer too, whose import costs a cold start 119 ms; this one needs `json`.
 from __future__ import annotations
 
 import json
+import sys
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
@@ -26,11 +27,13 @@ _MS_PER_S: Final = 1000
 class EmbeddedMetrics:
     """`ports.Metrics` of the deployment *stack*; *write* writes a line to the function's log."""
 
-    def __init__(self, stack: str, clock: Clock, write: Callable[[str], None] = print) -> None:
+    def __init__(
+        self, stack: str, clock: Clock, write: Callable[[str], None] | None = None
+    ) -> None:
         """Write nothing yet."""
         self._stack = stack
         self._clock = clock
-        self._write = write
+        self._write = write or _write_line
 
     def record(self, *measurements: Measurement, **properties: str) -> None:
         """See the port. The measurements of each pool have lines of their own."""
@@ -77,6 +80,11 @@ class EmbeddedMetrics:
             **dimensions,
             **{metric.value: _target(many) for metric, many in values.items()},
         }
+
+
+def _write_line(line: str) -> None:
+    """Write a line and its end at once. `print` writes them apart, and threads may come between."""
+    sys.stdout.write(f"{line}\n")
 
 
 def _target(values: list[float]) -> float | list[float]:
