@@ -12,6 +12,7 @@ from taskrunner.errors import (
 )
 from taskrunner.expressions.messages import MAX_CHARACTERS
 from taskrunner.model.approval import Verdict
+from taskrunner.model.metrics import Measurement, Metric
 from taskrunner.model.run import StepReference
 from taskrunner.usecases.cancel_run import cancel_run
 from taskrunner.usecases.expire_gate import expire_gate
@@ -451,6 +452,22 @@ class TestNotification:
         assert [approval["stepId"] for approval in listed] == ["review"]
         decide(world)
         assert world.approvals.woken == {"token-1": Verdict.APPROVED}
+
+    def test_counts_a_notification_that_was_refused(self) -> None:
+        world = a_world(GATED)
+        world.notifications.is_down = True
+
+        gate(world)
+
+        counted = Measurement(Metric.NOTIFICATIONS_FAILED, 1)
+        assert world.metrics.recorded == [(counted, {"tenant": TENANT, "run": "run-7"})]
+
+    def test_counts_no_notification_that_was_published(self) -> None:
+        world = a_world(GATED)
+
+        gate(world)
+
+        assert world.metrics.recorded == []
 
     def test_opening_again_repeats_a_failed_notification(self) -> None:
         world = a_world(GATED)

@@ -28,7 +28,8 @@ def announce(gate: ReachedGate, summary: JsonObject, world: World) -> None:
         gate.run, summary, reason, min_approvals=gate.approval.min_approvals
     )
     if not world.notifications.publish(message):
-        world.metrics.record(Measurement(Metric.NOTIFICATIONS_FAILED, 1))
+        failed = Measurement(Metric.NOTIFICATIONS_FAILED, 1)
+        world.metrics.record(failed, tenant=gate.run.tenant, run=gate.run.run_id)
         return
     with suppress(TryAgainError):
         world.approvals.record_notified(gate.run, gate.path)
