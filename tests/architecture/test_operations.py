@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from taskrunner.adapters.metrics import DIMENSION, NAMESPACE, POOL_DIMENSION
+from taskrunner.model import timestamp
+from taskrunner.model.due_work import lease_until
 from taskrunner.model.metrics import Metric
 from tests.template import ROOT, functions, template
 
@@ -18,6 +21,7 @@ ALARMS: dict[str, dict[str, Any]] = {
     for name, resource in template()["Resources"].items()
     if resource["Type"] == "AWS::CloudWatch::Alarm"
 }
+NOON = datetime(2025, 12, 6, 12, tzinfo=UTC)
 OURS = {name: alarm for name, alarm in ALARMS.items() if alarm["Namespace"] == NAMESPACE}
 
 
@@ -71,6 +75,22 @@ def test_only_a_stopped_reconciler_is_seen_by_missing_data() -> None:
     breaching = [name for name, a in ALARMS.items() if a["TreatMissingData"] == "breaching"]
 
     assert breaching == ["ReconcilerStoppedAlarm"]
+
+
+def test_the_alarm_of_notifications_lasts_as_long_as_sns_refuses_one() -> None:
+    """Passes come every minute, and each look sets the time before which there is none."""
+    alarm = ALARMS["NotificationsFailedAlarm"]
+    refused = [NOON, NOON + timedelta(minutes=1)]
+    for looks in range(30):
+        refused.append(timestamp.from_text(lease_until(refused[-1], looks)) + timedelta(minutes=1))
+    periods = sorted({(at - NOON).total_seconds() // alarm["Period"] for at in refused})
+
+    needed, window = alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"]
+    gaps = [last - first for first, last in zip(periods, periods[needed:], strict=False)]
+    assert max(gaps) <= window
+    assert periods[needed - 1] * alarm["Period"] <= 20 * 60
+    # A disturbance of less than a period is in two of them at most.
+    assert needed > 2
 
 
 def test_no_alarm_looks_at_lambdas_errors() -> None:
