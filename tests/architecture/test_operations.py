@@ -147,6 +147,33 @@ def test_what_is_called_asynchronously_has_a_dead_letter_queue() -> None:
     assert stream["DestinationConfig"] == {"OnFailure": {"Destination": queue}}
 
 
+def test_the_table_of_dead_letters_has_every_sender_and_no_others() -> None:
+    resources = template()["Resources"]
+    queued = {name: f for name, f in functions().items() if "DeadLetterQueue" in f}
+    senders = {
+        (event, called(name)) for name, f in queued.items() for event in f.get("Events", {})
+    } | {
+        (resource["Type"], called(resource["Properties"]["ServiceToken"]["Ref"]))
+        for resource in resources.values()
+        if resource["Type"].startswith("Custom::")
+    }
+    stream = resources["RunStream"]["Properties"]["FunctionName"]["Ref"]
+    senders |= {("RunStream", called(stream)), ("reconcile", "settle_run")}
+
+    section = PAGE.partition("\n## Dead letters\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| .*? \| (.*?) \| .*? \|$", section, re.MULTILINE)[1:]
+    named = [tuple(re.findall(r"`(.*?)`", row)) for row in rows]
+    assert sorted(named) == sorted(senders)
+    # A queued function without an event or a resource is called by a sender that is not counted.
+    assert {called(name) for name in queued} <= {function for _, function in senders}
+
+
+def called(reference: str) -> str:
+    """Return the name of the function that a reference of the template means."""
+    code: str = functions()[reference.removesuffix(".Alias")]["CodeUri"]
+    return code.strip("/").rpartition("/")[2]
+
+
 def test_the_stream_brings_no_item_that_has_a_task_token() -> None:
     filters = template()["Resources"]["RunStream"]["Properties"]["FilterCriteria"]["Filters"]
     patterns = [json.loads(entry["Pattern"]) for entry in filters]
