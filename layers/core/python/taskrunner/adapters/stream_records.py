@@ -56,7 +56,7 @@ def run_of(records: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     try:
         found = {tenant_and_run_id(record["dynamodb"]["Keys"]["pk"]["S"]) for record in records}
         ((tenant, run_id),) = found
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, TypeError, AttributeError):
         return {}
     return {"tenant": tenant, "run": run_id}
 
