@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
+from threading import Barrier
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from functions.end_machine_call.app import handler as end_machine_call
 from functions.publish_events.app import handler as publish_events
 from functions.reconcile.app import handler as reconcile
 from functions.settle_run.app import handler as settle_run
 from taskrunner.adapters.logs import logger
+from taskrunner.adapters.stream_records import run_of
 from taskrunner.model.machine_call import ExecutionStatus
 from taskrunner.model.run import StepReference
 from taskrunner.usecases.create_run import create_run as create_run_of
@@ -25,6 +28,7 @@ from tests.unit.usecases.scenarios import GATED, TENANT, a_request, a_world
 if TYPE_CHECKING:
     from tests.fakes.world import MemoryWorld
 
+_PATIENCE_S = 60
 RUN = {"tenant": TENANT, "run": "run-7"}
 
 
@@ -102,6 +106,14 @@ def test_a_record_without_a_run_names_nobody() -> None:
     assert lines[0]["message"] == "a record of the stream cannot be read"
 
 
+@pytest.mark.parametrize("odd", [{"dynamodb": None}, {"dynamodb": {"Keys": {"pk": {"S": 7}}}}, {}])
+def test_an_odd_record_fails_no_batch_by_its_line(odd: dict[str, Any]) -> None:
+    good = records("run-7")["Records"][0]
+
+    assert run_of([odd]) == run_of([good, odd]) == {}
+    assert run_of([good]) == RUN
+
+
 def test_a_batch_names_the_run_that_all_of_it_is_about() -> None:
     one, two = records("run-7", "run-7"), records("run-7", "run-8")
 
@@ -127,8 +139,10 @@ def with_gates_to_announce() -> MemoryWorld:
 def test_a_pass_names_each_gate_on_the_lines_about_it() -> None:
     world = with_gates_to_announce()
 
+    both = Barrier(2, timeout=_PATIENCE_S)
+
     def refuse(_: object) -> bool:
-        time.sleep(0.05)  # both are looked at by now
+        both.wait()  # until both are looked at
         logger.error("a notification was not published")
         return False
 
