@@ -15,6 +15,7 @@ from taskrunner.usecases.remove_machines import (
     Removal,
     remove_all_machines,
     remove_unused_machines,
+    store_count,
 )
 
 if TYPE_CHECKING:
@@ -38,8 +39,10 @@ def handler(
         Measurement(Metric.STATE_MACHINES, removal.in_account),
         Measurement(Metric.PACK_MACHINES, removal.of_stack),
         Measurement(Metric.PACK_MACHINES_DELETED, removal.deleted),
+        Measurement(Metric.MACHINES_NOT_DELETED, removal.refused),
     )
     _log(removal)
+    store_count(removal, world)
     return {"machines": removal.of_stack, "deleted": removal.deleted, "left": removal.left}
 
 

@@ -16,12 +16,25 @@ TABLE_NAME BUCKET_NAME PACK_RUN_MACHINE_ARN MACHINE_PREFIX ISSUER JWKS_URL EXECU
 SECRET_PREFIX EVIDENCE_KEY_ARN OPEN_GATE_FUNCTION APPROVAL_TOPIC_ARN SETTLE_RUN_FUNCTION EVENT_BUS
 CALLED_MACHINE_PREFIX_ARN
 """
-ENVIRONMENT = {**dict.fromkeys(_NAMES.split(), "https://a"), "MACHINE_RETENTION_DAYS": "30"}
+ENVIRONMENT = {
+    **dict.fromkeys(_NAMES.split(), "https://a"),
+    "MACHINE_RETENTION_DAYS": "30",
+    "MACHINE_WARNING_COUNT": "90000",
+}
 USED: dict[str, frozenset[str]] = {
     "authorize": frozenset({"authority", "clock"}),
     "simulate_pack": frozenset({"ceilings", "plans", "principals", "runs"}),
     "create_run": frozenset(
-        {"ceilings", "clock", "ids", "machines", "plans", "principals", "runs"}
+        {
+            "ceilings",
+            "clock",
+            "ids",
+            "machine_counts",  # for a pack that has no machine yet
+            "machines",
+            "plans",
+            "principals",
+            "runs",
+        }
     ),
     "read_run": frozenset(
         {"approvals", "artifacts", "clock", "links", "plans", "principals", "runs"}
@@ -51,7 +64,7 @@ USED: dict[str, frozenset[str]] = {
     "decide_flow": frozenset({"clock", "plans", "runs"}),
     "settle_run": frozenset({"artifacts", "clock", "evidence", "plans", "runs"}),
     "digest_settings": frozenset(),
-    "remove_machines": frozenset({"clock", "inventory", "metrics"}),
+    "remove_machines": frozenset({"clock", "inventory", "machine_counts", "metrics"}),
     "publish_events": frozenset({"clock", "events", "metrics", "runs"}),
     # All that a pass needs that finds no work, while runs go on.
     "reconcile": frozenset({"approvals", "clock", "due_work", "jobs", "metrics"}),

@@ -51,7 +51,7 @@ def _states() -> Iterator[Any]:
 
 
 def over(states: Any) -> StepFunctionsInventory:  # noqa: ANN401 - boto3's own
-    return StepFunctionsInventory(states, "taskrunner", 30 * DAY, lambda _: None)
+    return StepFunctionsInventory(states, "taskrunner", 30 * DAY, 90_000, lambda _: None)
 
 
 def in_memory() -> MemoryInventory:
@@ -141,7 +141,7 @@ def test_waits_a_second_for_each_deletion_that_aws_postpones() -> None:
     pauses: list[float] = []
     states = Busy(5)
 
-    StepFunctionsInventory(states, "taskrunner", DAY, pauses.append).delete(MACHINE)
+    StepFunctionsInventory(states, "taskrunner", DAY, 90_000, pauses.append).delete(MACHINE)
 
     assert states.deleted == [MACHINE.arn]
     assert pauses == [1.0] * 5
@@ -151,7 +151,7 @@ def test_gives_up_after_half_a_minute() -> None:
     pauses: list[float] = []
 
     with pytest.raises(TryAgainError):
-        StepFunctionsInventory(Busy(99), "taskrunner", DAY, pauses.append).delete(MACHINE)
+        StepFunctionsInventory(Busy(99), "taskrunner", DAY, 90_000, pauses.append).delete(MACHINE)
 
     assert sum(pauses) == 29
 
@@ -161,12 +161,12 @@ def test_does_not_wait_for_a_refusal_that_stays() -> None:
     states = Busy(1, "AccessDeniedException")
 
     with pytest.raises(ClientError):
-        StepFunctionsInventory(states, "taskrunner", DAY, pauses.append).delete(MACHINE)
+        StepFunctionsInventory(states, "taskrunner", DAY, 90_000, pauses.append).delete(MACHINE)
 
     assert pauses == []
 
 
 def test_reads_every_page_of_the_account() -> None:
-    listing = StepFunctionsInventory(Busy(0), "taskrunner", DAY, lambda _: None).listing()
+    listing = StepFunctionsInventory(Busy(0), "taskrunner", DAY, 90_000, lambda _: None).listing()
 
     assert listing == ([], 1003)

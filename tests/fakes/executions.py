@@ -39,11 +39,13 @@ class MemoryMachines:
 
     def start(
         self, run: Run, definition: JsonObject, execution_input: Mapping[str, object]
-    ) -> None:
+    ) -> bool:
         if self.refusal is not None:
             raise self.refusal
+        is_new = run.machine not in self.definitions
         self.definitions.setdefault(run.machine, definition)
         self.started.setdefault(run.execution, dict(execution_input))
+        return is_new
 
     def status(self, run: Run) -> str | None:
         if run.execution not in self.started:

@@ -19,6 +19,7 @@ class MemoryInventory:
 
     stack: str = "memory"
     retention: timedelta = timedelta(days=30)
+    warn_from: int = 90_000
     others_in_account: int = 0
     created: dict[str, datetime] = field(default_factory=dict)
     used: dict[str, datetime] = field(default_factory=dict)

@@ -23,6 +23,7 @@ from tests.fakes.executions import MemoryMachines
 from tests.fakes.functions import ScriptedFunctions
 from tests.fakes.images import MemoryRegistries
 from tests.fakes.jobs import MemoryJobs
+from tests.fakes.machine_counts import MemoryMachineCounts
 from tests.fakes.machine_inventory import MemoryInventory
 from tests.fakes.metrics import MemoryMetrics
 from tests.fakes.network import MemoryNetworks
@@ -71,6 +72,7 @@ class MemoryWorld:
         self.called_machines = MemoryCalledMachines()
         self.links = AwsExecutionLinks(_MACHINE, f"{_MACHINE}_machine_", has_console=True)
         self.inventory = MemoryInventory()
+        self.machine_counts = MemoryMachineCounts()
         self.sandbox = ThreadSandbox()
         self.networks = MemoryNetworks()
         self.registries = MemoryRegistries()

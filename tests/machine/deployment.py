@@ -55,6 +55,7 @@ def deploy() -> dict[str, str]:
         "PACK_RUN_MACHINE_ARN": frame["stateMachineArn"],
         "MACHINE_PREFIX": MACHINE_PREFIX,
         "MACHINE_RETENTION_DAYS": "30",
+        "MACHINE_WARNING_COUNT": "90000",
         "AWS_ENDPOINT_URL": "http://moto",
         "SECRET_PREFIX": SECRET_PREFIX,
         "EXECUTOR_PREFIX": EXECUTOR_PREFIX,

@@ -115,8 +115,8 @@ class _Impatient(StepFunctionsMachines):
     def name(self, pack_name: str, pack_version: str, definition: Any) -> str:  # noqa: ANN401
         return super().name(pack_name, pack_version, _impatient(definition))
 
-    def start(self, run: Any, definition: Any, execution_input: Any) -> None:  # noqa: ANN401
-        super().start(run, _impatient(definition), execution_input)
+    def start(self, run: Any, definition: Any, execution_input: Any) -> bool:  # noqa: ANN401
+        return super().start(run, _impatient(definition), execution_input)
 
 
 def _impatient(definition: Any) -> Any:  # noqa: ANN401 - a machine

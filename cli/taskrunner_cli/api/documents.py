@@ -128,6 +128,13 @@ class StepDetail(Step):
     retries: NotRequired[Retries]
 
 
+class RunWarning(TypedDict):
+    """What the creator of a run should know, as a word and as a sentence."""
+
+    code: NotRequired[str]
+    message: NotRequired[str]
+
+
 class RunState(TypedDict):
     """A run with its steps, in its current state."""
 
@@ -151,6 +158,7 @@ class RunState(TypedDict):
     position: NotRequired[str]
     nextCursor: NotRequired[str]
     stepsOmitted: NotRequired[int]
+    warnings: NotRequired[list[RunWarning]]
 
 
 class MapInfo(TypedDict):

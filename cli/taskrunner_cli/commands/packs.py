@@ -88,6 +88,8 @@ def rerun(session: Session, run: RunArgument, *, inputs: InputOptions, start: St
 
 
 def _follow(session: Session, answer: "Answer[RunState]", start: StartOptions) -> None:
+    for warning in answer.view.get("warnings", []):
+        session.screen.print_warning(warning.get("message") or warning.get("code", "unknown"))
     if start.watch:
         run_id = answer.view["runId"]
         print_end(session, watch_run(session, run_id, is_known=True, streams=start.stream))

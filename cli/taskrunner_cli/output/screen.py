@@ -103,8 +103,17 @@ class Screen:
 
         In JSON form, a program may read standard error, so only a person at a terminal sees it.
         """
-        if not self.is_json or self.err.width < PIPE_COLUMNS:
+        if self._shows_notices:
             self._print_lines(Text(sanitize_text(notice), style="dim"))
+
+    @property
+    def _shows_notices(self) -> bool:
+        return not self.is_json or self.err.width < PIPE_COLUMNS
+
+    def print_warning(self, warning: str) -> None:
+        """Print what the service warns of, on standard error, where `print_notice` would."""
+        if self._shows_notices:
+            self._print_lines(Text.assemble(("warning: ", "bold yellow"), sanitize_text(warning)))
 
     def print_error(self, error: CommandError) -> None:
         """Print *error* on standard error."""

@@ -5,6 +5,14 @@ import { confirm } from './dialog.js';
 import { h } from './dom.js';
 import { runLink } from './places.js';
 
+/** The service's warnings to the creator of a run, which only the answer to its creation has. */
+const warnings = new Map();
+
+/** Returns the warnings about a run that was started here; there are none after a reload. */
+export function warningsOf(runId) {
+  return warnings.get(runId) ?? [];
+}
+
 /** Cancels a run, once the person has confirmed it. */
 export function cancelRun(runId) {
   return confirm({
@@ -30,5 +38,7 @@ export async function runAgain(run) {
       created = await post(pathOf`/runs/${run.runId}/rerun`, body, { 'Idempotency-Key': key });
     },
   });
-  if (created) location.hash = runLink(created.runId);
+  if (!created) return;
+  warnings.set(created.runId, created.warnings);
+  location.hash = runLink(created.runId);
 }

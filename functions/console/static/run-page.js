@@ -12,6 +12,7 @@ import { GateContexts } from './gate-context.js';
 import { runLink, runsLink } from './places.js';
 import { planPanel } from './plan-panel.js';
 import { artifactsPanel, decisionsPanel } from './record-panels.js';
+import { warningsOf } from './run-actions.js';
 import { runHeader } from './run-header.js';
 import { around, idsInside } from './run-model.js';
 import { RunReader } from './run-reader.js';
@@ -54,6 +55,7 @@ class RunPage extends ConsoleElement {
     this.#revealStep();
     return [
       runHeader(run, poll, this.#reader),
+      warningsOf(run.runId).map(({ message }) => h('p', { class: 'notice', role: 'status' }, message)),
       error && h('p', { class: 'error', role: 'alert' }, error),
       failures(run, tree, journal),
       gates.length > 0 &&

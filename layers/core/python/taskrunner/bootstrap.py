@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from taskrunner.adapters.images import EcrRegistries
     from taskrunner.adapters.jobs import DynamoJobs
     from taskrunner.adapters.journal_chunks import JournalChunks
+    from taskrunner.adapters.machine_counts import StoredMachineCounts
     from taskrunner.adapters.machine_inventory import StepFunctionsInventory
     from taskrunner.adapters.network import CheckedNetworks
     from taskrunner.adapters.notifications import SnsNotifications
@@ -316,8 +317,16 @@ class AwsWorld:
             self._step_functions,
             self.environment["MACHINE_PREFIX"],
             timedelta(days=int(self.environment["MACHINE_RETENTION_DAYS"])),
+            int(self.environment["MACHINE_WARNING_COUNT"]),
             self.clock.sleep,
         )
+
+    @cached_property
+    def machine_counts(self) -> StoredMachineCounts:
+        """See the port."""
+        from taskrunner.adapters.machine_counts import StoredMachineCounts  # noqa: PLC0415
+
+        return StoredMachineCounts(self._table)
 
     @cached_property
     def authority(self) -> TokenAuthenticator:

@@ -85,19 +85,19 @@ class StepFunctionsMachines:
 
     def start(
         self, run: Run, definition: JsonObject, execution_input: Mapping[str, object]
-    ) -> None:
+    ) -> bool:
         """See the port. Creates the machine if the first try to start finds none."""
         try:
-            self._start(run, definition, execution_input)
+            return self._start(run, definition, execution_input)
         except ClientError as error:
             reason = code(error)
             raise StartRefusedError(reason, for_good=reason in _REFUSED_FOR_GOOD) from error
 
     def _start(
         self, run: Run, definition: JsonObject, execution_input: Mapping[str, object]
-    ) -> None:
+    ) -> bool:
         text = json.dumps(execution_input, ensure_ascii=False, separators=(",", ":"))
-        created = False
+        made: bool | None = None
         for pause_s in (*_PAUSES_S, None):
             try:
                 with translated("start the execution"):
@@ -108,18 +108,23 @@ class StepFunctionsMachines:
                     )
             except ClientError as error:
                 if code(error) == "ExecutionAlreadyExists":
-                    return
+                    return bool(made)
                 if code(error) not in {"StateMachineDoesNotExist", "StateMachineDeleting"}:
                     raise
-                created = created or self._create_machine(run, definition)
+                if made is None:
+                    made = self._create_machine(run, definition)
             else:
-                return
+                return bool(made)
             if pause_s is not None:
                 self._sleep(pause_s)
+        if made is None and self._now() < self._full_until:
+            raise MachineQuotaError
         raise TryAgainError(f"the machine {run.machine} is not ready yet")
 
-    def _create_machine(self, run: Run, definition: JsonObject) -> bool:
-        """Create the run's machine, or return False if AWS asks to try again later.
+    def _create_machine(self, run: Run, definition: JsonObject) -> bool | None:
+        """Create the run's machine, or return None if AWS asks to try again later.
+
+        Returns False if another call has created it just before.
 
         Raises:
             TryAgainError: since the run was recorded, the stack has been updated, so its machine
@@ -136,12 +141,13 @@ class StepFunctionsMachines:
         except TryAgainError as error:
             if isinstance(error.__cause__, ClientError) and code(error.__cause__) == _FULL:
                 self._full_until = self._now() + _FULL_S
-            return False
+            return None
         except ClientError as error:
             if code(error) == "StateMachineDeleting":
-                return False
+                return None
             if code(error) not in {"StateMachineAlreadyExists", "ConflictException"}:
                 raise
+            return False
         return True
 
     def _exists(self, name: str) -> bool:

@@ -31,10 +31,12 @@ class StepFunctionsInventory:
         client: Any,  # noqa: ANN401 - boto3 has no static types
         stack: str,
         retention: timedelta,
+        warn_from: int,
         sleep: Callable[[float], None],
     ) -> None:
         """Call nothing yet."""
         self.retention = retention
+        self.warn_from = warn_from
         self._client = client
         self.stack = stack
         self._sleep = sleep

@@ -40,6 +40,7 @@ Outside the runs there are
     C#<client id> / C           a client of the token issuer: tenants, grants
     G#<group> / G               a group of people: tenants, scopes, grants
     I#<arn> / I                 an AWS principal: tenants, scopes, grants
+    M / M                       the last count of state machines: in_account, warn_from, counted_at
     T#<tenant>#K#<digest> / K   an Idempotency-Key of a creator: run_id, expires_at
     T#<tenant>#P / <pool>#<number>  the workers of a pool with the same labels: labels,
                                 labels_digest, seen_at, expires_at
@@ -108,6 +109,10 @@ class Key(NamedTuple):
 
     pk: str
     sk: str
+
+
+# The key of the last count of the account's state machines.
+MACHINE_COUNT: Final = Key("M", "M")
 
 
 def run_partition(tenant: str, run_id: str) -> str:

@@ -53,6 +53,7 @@ class Metric(StrEnum):
     STATE_MACHINES = "StateMachines"  # of the account and Region
     PACK_MACHINES = "PackMachines"
     PACK_MACHINES_DELETED = "PackMachinesDeleted"
+    MACHINES_NOT_DELETED = "MachinesNotDeleted"  # because AWS refuses, and not because it is busy
     # Functions.
     UNEXPECTED_ERRORS = "UnexpectedErrors"
     REQUESTS_THROTTLED = "RequestsThrottled"

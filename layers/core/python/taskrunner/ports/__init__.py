@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from taskrunner.ports.images import Registries as Registries
     from taskrunner.ports.jobs import Jobs as Jobs
     from taskrunner.ports.logs import Logs as Logs
+    from taskrunner.ports.machine_counts import MachineCounts as MachineCounts
     from taskrunner.ports.machine_inventory import MachineInventory as MachineInventory
     from taskrunner.ports.metrics import Metrics as Metrics
     from taskrunner.ports.network import Networks as Networks

@@ -25,10 +25,11 @@ class Machines(Protocol):
 
     def start(
         self, run: Run, definition: JsonObject, execution_input: Mapping[str, object]
-    ) -> None:
-        """Start the run's execution, and make its machine if it is new. Idempotent.
+    ) -> bool:
+        """Start the run's execution, and return whether that made its machine. Idempotent.
 
         Raises:
+            MachineQuotaError: the machine is new, and the account has as many as AWS allows.
             StartRefusedError: AWS refuses the machine or the execution.
             TryAgainError: AWS is busy, or the machine is not ready.
         """

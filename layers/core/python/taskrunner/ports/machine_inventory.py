@@ -43,6 +43,11 @@ class MachineInventory(Protocol):
         """The time for which a machine is kept while nothing runs on it."""
         ...
 
+    @property
+    def warn_from(self) -> int:
+        """The number of the account's machines from which on the deployment warns."""
+        ...
+
     def listing(self) -> Listing:
         """Return the machines as of a few seconds ago."""
         ...

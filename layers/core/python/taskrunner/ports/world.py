@@ -75,3 +75,5 @@ class World(Protocol):
     def links(self) -> ports.ExecutionLinks: ...  # noqa: D102
     @property
     def inventory(self) -> ports.MachineInventory: ...  # noqa: D102
+    @property
+    def machine_counts(self) -> ports.MachineCounts: ...  # noqa: D102

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Final
 from taskrunner.compiler.budget.duration import longest_s
 from taskrunner.compiler.driver import CompiledPack, compile_pack
 from taskrunner.compiler.machine.execution_input import execution_input
-from taskrunner.errors import ConflictError, InvalidRequestError, NotFoundError, TooManyRunsError
+from taskrunner.errors import (
+    ConflictError,
+    InvalidRequestError,
+    MachineQuotaError,
+    NotFoundError,
+    TooManyRunsError,
+)
 from taskrunner.model import api_view, canonical_json, timestamp
 from taskrunner.model.brief import brief_of
 from taskrunner.model.ceilings import NO_CEILINGS
@@ -56,6 +62,8 @@ class CreateRun:
 def create_run(request: CreateRun, world: World) -> JsonObject:
     """Record a run and start it. Return the API's RunStateResponse as of the run's creation.
 
+    The answer has `warnings` if the run needed a new machine near AWS's quota of them.
+
     Raises:
         InvalidPackError: the manifest or the inputs cannot be planned.
         InvalidRequestError: the run id or the idempotency key is malformed.
@@ -79,20 +87,30 @@ def create_run(request: CreateRun, world: World) -> JsonObject:
         run = _record(new, request, compiled, world)
     world.logs.add(run=run.run_id)  # a twin of the request may have chosen another id
     plan = compiled.plan
-    _try_to_start(run, compiled, world)
+    warnings = _try_to_start(run, compiled, world)
     state = fold(plan, _first_entries(run, plan), run.created_at)
-    return api_view.run_state(run, plan, state)
+    view = api_view.run_state(run, plan, state)
+    return view | {"warnings": warnings} if warnings else view
 
 
-def _try_to_start(run: Run, compiled: CompiledPack, world: World) -> None:
-    """Start the run if that is possible now.
+def _try_to_start(run: Run, compiled: CompiledPack, world: World) -> list[JsonObject]:
+    """Start the run if that is possible now, and return the warnings to its creator.
 
     The run is recorded, so the caller must learn its id. A failure here comes again when the
     reconciler starts the run, a minute later. It logs the error, and decides what follows.
     """
     of_execution = execution_input(compiled.plan, run.tenant, run.run_id)
     with suppress(Exception):
-        start(run, compiled.definition, of_execution, world)
+        try:
+            if start(run, compiled.definition, of_execution, world):
+                from taskrunner.usecases import warn_of_quota  # noqa: PLC0415 - few runs need it
+
+                return warn_of_quota.near(world)
+        except MachineQuotaError:
+            from taskrunner.usecases import warn_of_quota  # noqa: PLC0415 - as above
+
+            return warn_of_quota.reached()
+    return []
 
 
 def _check_names(request: CreateRun) -> None:

@@ -6,11 +6,14 @@ kept: its state is in the table, and the next run of the version makes the machi
 
 from __future__ import annotations
 
+import logging
 from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.errors import TryAgainError
+from taskrunner.model import timestamp
+from taskrunner.model.machine_count import MachineCount
 from taskrunner.values import dataclass
 
 if TYPE_CHECKING:
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 
 # AWS lists executions at two to five a second, and looking at a machine takes one or two lists.
 MOST_LOOKS: Final = 1000
+_log: Final = logging.getLogger(__name__)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -37,6 +41,16 @@ class Removal:
     deleted: int
     left: int
     failures: list[tuple[PackMachine, Exception]] = field(default_factory=list)
+
+    @property
+    def left_in_account(self) -> int:
+        """The number of the account's machines after the pass."""
+        return self.in_account - self.deleted
+
+    @property
+    def refused(self) -> int:
+        """The number of machines that something other than a busy AWS kept from being deleted."""
+        return sum(not isinstance(error, TryAgainError) for _, error in self.failures)
 
 
 def remove_unused_machines(world: World, longest_s: float) -> Removal:
@@ -63,6 +77,25 @@ def remove_unused_machines(world: World, longest_s: float) -> Removal:
 
     removed = _collect(unused.chosen, remove, deadline, world)
     return _removal(listing, removed, unused.failures)
+
+
+def store_count(removal: Removal, world: World) -> None:
+    """Store how many machines the account has after a pass, for those who make one more.
+
+    The pass has done its work, so it does not fail if the count cannot be stored. The next day
+    stores another.
+    """
+    count = MachineCount(
+        in_account=removal.left_in_account,
+        warn_from=world.inventory.warn_from,
+        counted_at=timestamp.to_text(world.clock.now()),
+    )
+    if count.is_near_the_quota:
+        _log.warning("the account nears its quota of state machines", extra=count._asdict())
+    try:
+        world.machine_counts.put(count)
+    except Exception:  # noqa: BLE001 - the log has it
+        _log.exception("the count of state machines could not be stored")
 
 
 def remove_all_machines(world: World, longest_s: float) -> Removal:

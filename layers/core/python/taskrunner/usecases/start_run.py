@@ -16,21 +16,25 @@ if TYPE_CHECKING:
 
 
 def start(run: Run, definition: JsonObject, execution_input: JsonObject, world: World) -> bool:
-    """Start *run* unless it has ended; return False when AWS is too busy.
+    """Start *run* unless it has ended, and return whether that made its machine.
 
-    The run is recorded, so creating it has succeeded either way. The reconciler starts it later.
+    The run is recorded, so creating it has succeeded whatever is raised here. The reconciler starts
+    it later.
+
+    Raises:
+        MachineQuotaError: the run needs a new machine, and the account may have no further one.
+        StartRefusedError: AWS refuses the machine or the execution.
+        TryAgainError: AWS is too busy.
     """
     if run.outcome is not None:
-        return True
-    try:
-        world.machines.start(run, definition, execution_input)
-    except TryAgainError:
         return False
-    return True
+    return world.machines.start(run, definition, execution_input)
 
 
 def start_run(tenant: str, run_id: str, world: World) -> bool:
     """Start a recorded run that has no execution from its stored plan, as `start` does. Idempotent.
+
+    Return False when AWS is too busy, or when the account may have no further machine.
 
     A run whose execution was stopped before `finally` gets another one, which begins there.
 
@@ -55,4 +59,8 @@ def start_run(tenant: str, run_id: str, world: World) -> bool:
             return True
         run = replace(run, machine=machine)
     given = execution_input(plan, tenant, run_id, at_final_steps=run.steps_end is not None)
-    return start(run, definition, given, world)
+    try:
+        start(run, definition, given, world)
+    except (TryAgainError, MachineQuotaError):
+        return False
+    return True
