@@ -28,6 +28,7 @@ from taskrunner.adapters.functions import LambdaFunctions
 from taskrunner.adapters.jobs import DynamoJobs
 from taskrunner.adapters.journal_chunks import JournalChunks
 from taskrunner.adapters.large_texts import LargeTexts
+from taskrunner.adapters.machine_counts import StoredMachineCounts
 from taskrunner.adapters.notifications import SnsNotifications
 from taskrunner.adapters.plans import BucketPlans
 from taskrunner.adapters.pools import DynamoPools
@@ -79,6 +80,7 @@ class Ports:
     jobs: ports.Jobs
     pools: ports.Pools
     due_work: ports.DueWork
+    machine_counts: ports.MachineCounts
     artifacts: ports.Artifacts
     upload: Callable[[ports.Upload, bytes], bool]
     evidence: ports.Evidence
@@ -128,6 +130,7 @@ def memory() -> Ports:
         world.jobs.stored.clear()
         world.pools.stored.clear()
         world.due_work.items.clear()
+        world.machine_counts.stored = None
         world.jobs.answers.clear()
         topic.clear()
 
@@ -140,6 +143,7 @@ def memory() -> Ports:
         jobs=world.jobs,
         pools=world.pools,
         due_work=world.due_work,
+        machine_counts=world.machine_counts,
         artifacts=world.artifacts,
         upload=lambda upload, content: world.artifacts.put(upload.url, content),
         evidence=world.evidence,
@@ -212,6 +216,7 @@ def aws(dynamodb: Any = None) -> Ports:  # noqa: ANN401 - boto3 has no static ty
         jobs=DynamoJobs(table, journal, TaskTokens(states), RETENTION),
         pools=pools,
         due_work=DynamoDueWork(table),
+        machine_counts=StoredMachineCounts(table),
         artifacts=StoredArtifacts(table, bucket, RETENTION),
         upload=_put,
         evidence=KmsEvidence(client("kms"), key_arn, bucket, RETENTION),

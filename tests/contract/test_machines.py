@@ -120,6 +120,15 @@ def test_starting_twice_starts_one_execution_with_its_input(observed: Observed) 
     assert observed.inputs(run) == {"one": INPUT}
 
 
+def test_the_start_that_makes_the_machine_says_so_and_no_other(observed: Observed) -> None:
+    run = run_of_pack(observed)
+    runs = (run, run, replace(run, execution="two"))
+
+    made = [observed.port.start(each, COMPILED.definition, INPUT) for each in runs]
+
+    assert made == [True, False, False]
+
+
 def test_runs_of_one_definition_share_a_machine(observed: Observed) -> None:
     run = run_of_pack(observed)
 

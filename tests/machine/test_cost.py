@@ -44,11 +44,21 @@ def _counts(engine: Engine, ana: Client) -> dict[str, float]:
     # On AWS, steps run in other environments than requests, and do not know a run that was created.
     engine.worlds["run_step"] = AwsWorld(engine.world.environment, session())
     with counted(engine, ignored={"read_run"}) as counts:  # the test's own look at the run
+        a_first_run(engine, ana)
+        for of_the_first in (counts.calls, counts.units, counts.invoked, counts.returned):
+            of_the_first.clear()
         run_id = start(ana, PACK)
         ended(ana, run_id)
         engine.rest()
         entered = transitions(engine, run_id)
     return by_row(counts, entered)
+
+
+def a_first_run(engine: Engine, ana: Client) -> None:
+    """Run the pack once, so that its version has a machine."""
+    ended(ana, start(ana, PACK))
+    engine.rest()
+    engine.all_executed()
 
 
 def by_row(counts: Counts, entered: int) -> dict[str, float]:

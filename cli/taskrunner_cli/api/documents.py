@@ -129,7 +129,7 @@ class StepDetail(Step):
 
 
 class RunWarning(TypedDict):
-    """What the creator of a run should know, as a word and as a sentence."""
+    """A warning to the creator of a run, as a word and as a sentence."""
 
     code: NotRequired[str]
     message: NotRequired[str]

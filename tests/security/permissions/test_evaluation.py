@@ -90,6 +90,12 @@ def test_no_function_reaches_a_partition_of_another_kind(
         context = {**TLS, "dynamodb:LeadingKeys": [key]}
         assert not any(account.allows(replace(call, context=context)) for call in tables)
     writes = ("dynamodb:PutItem", "dynamodb:UpdateItem")
+    count = {**TLS, "dynamodb:LeadingKeys": ["M"]}
+    assert [
+        function
+        for function in functions()
+        if any(account.allows(Call(function, action, table, count)) for action in writes)
+    ] == ["RemoveMachinesFunction"]
     registry = {**TLS, "dynamodb:LeadingKeys": ["C#anybody"]}
     assert not any(
         account.allows(Call(function, action, table, registry))

@@ -82,6 +82,7 @@ def test_every_grant_names_a_resource_as_narrowly_as_its_kind_allows() -> None:
         ("<RunTable.Arn>", "T#*"),
         ("<RunTable.Arn>", "C#*", "G#*"),
         ("<RunTable.Arn>", "I#*"),
+        ("<RunTable.Arn>", "M"),
         ("<RunTable.Arn>/index/unfinished-runs",),
         ("<RunTable.Arn>/index/runs-by-tenant",),
         ("<RunTable.Arn>/index/run-lists",),
@@ -208,5 +209,8 @@ def test_one_function_writes_evidence_and_none_who_may_come_in() -> None:
     assert {name for name, resource, _ in writing if "/evidence/" in resource} == {
         "SettleRunFunction"
     }
-    of_the_table = {keys for _, resource, keys in writing if resource == "<RunTable.Arn>"}
-    assert of_the_table == {("T#*",)}
+    of_the_table = {
+        (keys, name) for name, resource, keys in writing if resource == "<RunTable.Arn>"
+    }
+    assert {keys for keys, _ in of_the_table} == {("T#*",), ("M",)}
+    assert {name for keys, name in of_the_table if keys == ("M",)} == {"RemoveMachinesFunction"}

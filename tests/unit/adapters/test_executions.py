@@ -154,8 +154,8 @@ class Stubbed:
     def name(self) -> str:
         return self.machines.name("a-pack", "1.4.0", COMPILED.definition)
 
-    def start(self) -> None:
-        self.machines.start(self.run, COMPILED.definition, INPUT)
+    def start(self) -> bool:
+        return self.machines.start(self.run, COMPILED.definition, INPUT)
 
 
 @pytest.fixture(name="stubbed")
@@ -210,7 +210,7 @@ class TestQuota:
             stubbed.expect_create("StateMachineLimitExceeded")
             stubbed.expect_start("StateMachineDoesNotExist")
         stubbed.expect_create("StateMachineLimitExceeded")
-        with pytest.raises(TryAgainError):
+        with pytest.raises(MachineQuotaError):
             stubbed.start()
 
     def test_refuses_a_new_machine_for_minutes_after_aws_has(self, stubbed: Stubbed) -> None:
@@ -221,6 +221,19 @@ class TestQuota:
             stubbed.name()
 
         assert refused.value.code == "machine_quota_reached"
+
+    def test_a_machine_that_is_not_ready_says_nothing_about_the_quota(
+        self, stubbed: Stubbed
+    ) -> None:
+        """AWS refused a machine of another version minutes ago, and has made this one since."""
+        self.fill(stubbed)
+        stubbed.expect_start("StateMachineDoesNotExist")
+        stubbed.expect_create()
+        for _ in range(6):
+            stubbed.expect_start("StateMachineDoesNotExist")
+
+        with pytest.raises(TryAgainError, match="is not ready yet"):
+            stubbed.start()
 
     def test_lets_runs_use_a_machine_that_exists(self, stubbed: Stubbed) -> None:
         self.fill(stubbed)
@@ -250,7 +263,7 @@ class TestStart:
     def test_starts_an_existing_machine(self, stubbed: Stubbed) -> None:
         stubbed.expect_start()
 
-        stubbed.start()
+        assert not stubbed.start()
 
     def test_creates_a_missing_machine_and_starts_it(self, stubbed: Stubbed) -> None:
         stubbed.expect_start("StateMachineDoesNotExist")
@@ -258,7 +271,7 @@ class TestStart:
         stubbed.expect_create()
         stubbed.expect_start()
 
-        stubbed.start()
+        assert stubbed.start()
 
     def test_creates_a_machine_once_while_aws_does_not_find_it_yet(self, stubbed: Stubbed) -> None:
         stubbed.expect_start("StateMachineDoesNotExist")
@@ -267,7 +280,7 @@ class TestStart:
         stubbed.expect_start("StateMachineDoesNotExist")
         stubbed.expect_start()
 
-        stubbed.start()
+        assert stubbed.start()
 
         assert stubbed.pauses == [0.1, 0.2]
 
@@ -280,7 +293,7 @@ class TestStart:
         stubbed.expect_create(error)
         stubbed.expect_start()
 
-        stubbed.start()
+        assert not stubbed.start()
 
     @pytest.mark.parametrize(
         "error", ["ThrottlingException", "StateMachineDeleting", "StateMachineLimitExceeded"]
@@ -293,7 +306,7 @@ class TestStart:
         stubbed.expect_create()
         stubbed.expect_start()
 
-        stubbed.start()
+        assert stubbed.start()
 
     def test_starting_twice_starts_one_execution(self, stubbed: Stubbed) -> None:
         stubbed.expect_start()

@@ -69,6 +69,60 @@ class TestRerun:
         assert "a service of version 0.1 cannot run it again" in ended.err
 
 
+WARNED: dict[str, object] = {
+    "runId": "r1",
+    "planHash": "sha256:00",
+    "status": "queued",
+    "steps": [],
+    "warnings": [
+        {"code": "machine_quota_near", "message": "90012 machines\x1b[31m: ask an operator"},
+        {"code": "something_new"},
+    ],
+}
+
+
+class TestWarnings:
+    @pytest.mark.parametrize("command", [("run", DEPLOY), ("rerun", "r1")])
+    def test_are_printed_on_standard_error(
+        self, taskrunner: Command, service: FakeService, command: tuple[str, ...]
+    ) -> None:
+        service.next_answers = [Answer(201, WARNED)]
+
+        ended = taskrunner(*command, "--detach")
+
+        assert ended.code == 0
+        words = " ".join(ended.err.split())
+        assert words.startswith("warning: 90012 machines")
+        assert "ask an operator warning: something_new" in words
+        assert "\x1b" not in ended.err
+        assert "90012" not in ended.out
+
+    def test_are_printed_before_a_run_is_followed(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        service.add("r1", ticks=2)
+        service.next_answers = [Answer(201, WARNED)]
+
+        ended = taskrunner("run", SCAN)
+
+        assert "warning: 90012 machines" in ended.err
+        assert "run.completed" in ended.out
+
+    def test_are_in_the_document_alone_for_a_program(
+        self, taskrunner: Command, service: FakeService
+    ) -> None:
+        service.next_answers = [Answer(201, WARNED)]
+
+        ended = taskrunner("run", DEPLOY, "--detach", "--output", "json")
+
+        assert ended.err == ""
+        codes = [warning["code"] for warning in ended.document["warnings"]]
+        assert codes == ["machine_quota_near", "something_new"]
+
+    def test_nothing_is_printed_without_a_warning(self, taskrunner: Command) -> None:
+        assert "warning" not in taskrunner("run", DEPLOY, "--detach").err
+
+
 class TestSimulate:
     def test_shows_the_status_of_each_step(self, taskrunner: Command) -> None:
         ended = taskrunner("simulate", DEPLOY)

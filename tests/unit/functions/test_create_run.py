@@ -207,10 +207,13 @@ def test_the_reconciler_fails_a_run_after_three_tries_that_nobody_helps(
 def test_a_new_pack_is_refused_before_its_record_while_the_account_is_full(aws: Aws) -> None:
     aws.create = "StateMachineLimitExceeded"
     world = World(aws)
-    post(world)
+    first = post(world)
 
     answer = post(world, "run-8")
 
+    assert first["statusCode"] == 201
+    codes = [warning["code"] for warning in json.loads(first["body"])["warnings"]]
+    assert codes == ["machine_quota_reached"]
     assert answer["statusCode"] == 503
     assert json.loads(answer["body"])["error"]["code"] == "machine_quota_reached"
     assert answer["headers"]["Retry-After"] == "300"

@@ -14,6 +14,7 @@ import pytest
 from functions.remove_machines.app import handler
 from taskrunner.adapters import custom_resource
 from taskrunner.errors import TryAgainError
+from taskrunner.model.machine_count import MachineCount
 from taskrunner.model.metrics import Metric
 from tests.fakes.clock import NOON
 from tests.fakes.world import MemoryWorld
@@ -98,6 +99,27 @@ def test_removes_unused_machines_every_day_and_counts_them() -> None:
     assert world.metrics.values(Metric.STATE_MACHINES) == [9]
     assert world.metrics.values(Metric.PACK_MACHINES) == [2]
     assert world.metrics.values(Metric.PACK_MACHINES_DELETED) == [1]
+    assert world.metrics.values(Metric.MACHINES_NOT_DELETED) == [0]
+    assert world.machine_counts.stored == MachineCount(8, 90_000, "2025-12-06T12:00:00.000Z")
+
+
+def test_counts_machines_that_could_not_be_deleted() -> None:
+    world = a_world("a", "b")
+    world.inventory.refusals["b"] = PermissionError("no")
+
+    handler({}, CONTEXT, world=world)
+
+    assert world.metrics.values(Metric.MACHINES_NOT_DELETED) == [1]
+
+
+def test_records_the_metrics_of_a_pass_whose_count_cannot_be_stored() -> None:
+    world = a_world("a")
+    world.machine_counts.refusal = PermissionError("no")
+
+    answer = handler({}, CONTEXT, world=world)
+
+    assert answer == {"machines": 1, "deleted": 1, "left": 0}
+    assert world.metrics.values(Metric.STATE_MACHINES) == [1]
 
 
 class TestCustomResource:
@@ -131,6 +153,16 @@ class TestCustomResource:
             }
         ]
         assert server.media_types == [""]
+
+    @pytest.mark.parametrize("kind", ["Create", "Update", "Delete"])
+    def test_answers_without_the_table_which_may_be_gone(self, kind: str) -> None:
+        world = a_world("a")
+        world.machine_counts = None  # type: ignore[assignment]
+        with cloudformation() as server:
+            handler(request(kind, server), CONTEXT, world=world)
+
+        (answer,) = server.answers
+        assert answer["Status"] == "SUCCESS"
 
     def test_keeps_its_id_so_that_an_update_never_deletes_machines(self) -> None:
         with cloudformation() as server:

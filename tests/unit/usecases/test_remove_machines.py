@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskrunner.errors import TryAgainError
+from taskrunner.model.machine_count import MachineCount
 from taskrunner.usecases.remove_machines import (
     MOST_LOOKS,
     remove_all_machines,
     remove_unused_machines,
+    store_count,
 )
 from tests.fakes.clock import NOON
 from tests.fakes.machine_inventory import MemoryInventory
 from tests.fakes.world import MemoryWorld
+from tests.log_lines import log_lines
 
 if TYPE_CHECKING:
     from taskrunner.ports.machine_inventory import PackMachine
@@ -95,6 +98,80 @@ class TestUnused:
             remove_unused_machines(world, 60)
             world.clock.advance(DAY.total_seconds())
         assert world.inventory.created == {}
+
+
+class TestCount:
+    def test_stores_how_many_machines_are_left_in_the_account(self) -> None:
+        world = a_world("old", "older")
+        world.inventory.others_in_account = 7
+        world.inventory.warn_from = 50
+
+        store_count(remove_unused_machines(world, 60), world)
+
+        assert world.machine_counts.stored == MachineCount(7, 50, "2025-12-06T12:00:00.000Z")
+
+    @pytest.mark.parametrize(("others", "levels"), [(6, []), (7, ["WARNING"])])
+    def test_says_in_the_log_that_the_account_nears_the_quota(
+        self, others: int, levels: list[str]
+    ) -> None:
+        world = a_world("old")
+        world.inventory.others_in_account = others
+        world.inventory.warn_from = 7
+        removal = remove_unused_machines(world, 60)
+
+        with log_lines() as lines:
+            store_count(removal, world)
+
+        assert [line["level"] for line in lines] == levels
+        assert [line["in_account"] for line in lines] == [7] * len(levels)
+
+    @pytest.mark.parametrize("refusal", [TryAgainError("busy"), PermissionError("no")])
+    def test_does_not_fail_if_the_count_cannot_be_stored(self, refusal: Exception) -> None:
+        world = a_world("old")
+        world.machine_counts.refusal = refusal
+
+        with log_lines() as lines:
+            store_count(remove_unused_machines(world, 60), world)
+
+        assert [line["message"] for line in lines] == [
+            "the count of state machines could not be stored"
+        ]
+
+
+class TestRefused:
+    def test_counts_machines_that_aws_refuses_to_delete(self) -> None:
+        world = a_world("a", "b", "c")
+        world.inventory.refusals = {"a": PermissionError("no"), "c": ValueError("odd")}
+
+        removal = remove_unused_machines(world, 60)
+
+        assert (removal.deleted, removal.refused) == (1, 2)
+
+    def test_counts_machines_that_aws_refuses_to_look_at(self) -> None:
+        class Refusing(MemoryInventory):
+            def is_unused(self, machine: PackMachine, since: object) -> bool:
+                raise PermissionError(machine.name, since)
+
+        world = a_world()
+        world.inventory = Refusing(created={"old": NOON - 40 * DAY})
+
+        assert remove_unused_machines(world, 60).refused == 1
+
+    def test_a_busy_aws_refuses_nothing(self) -> None:
+        world = a_world("a", "b")
+        world.inventory.refusals["a"] = TryAgainError("busy")
+
+        removal = remove_unused_machines(world, 60)
+
+        assert (removal.left, removal.refused) == (2, 0)
+
+    def test_a_lack_of_time_refuses_nothing(self) -> None:
+        world = MemoryWorld()
+        world.inventory = Slow(world, list("abcdef"))
+
+        removal = remove_unused_machines(world, 100)
+
+        assert (removal.left, removal.refused) == (4, 0)
 
 
 class Slow(MemoryInventory):
