@@ -60,7 +60,7 @@ def test_warns_of_each_new_version_once_a_pass_has_counted(engine: Engine, ana: 
 
     assert codes(known) == []
     assert codes(new) == ["machine_quota_near"]
-    assert f"had {PROTOTYPE + 1} state machines at " in new.json["warnings"][0]["message"]
+    assert f"it had {PROTOTYPE + 1} at " in new.json["warnings"][0]["message"]
     assert codes(later) == []
     assert "warnings" not in ana("GET", f"runs/{new.json['runId']}").json
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from playwright.sync_api import Route
+
     from tests.stack.api import Api
     from tests.stack.console.browser import Person
 
@@ -156,3 +158,29 @@ def test_a_run_is_repeated_with_another_input(alice: Person, failed_run: str) ->
     title = alice.page.get_by_role("heading", level=1)
     expect(title).not_to_contain_text(failed_run)
     expect(title).to_contain_text("Failed")
+
+
+def test_the_page_of_a_repeated_run_shows_what_the_service_warns_of(
+    alice: Person, failed_run: str
+) -> None:
+    message = "the account nears its quota <b>of machines</b>"
+
+    def with_a_warning(route: Route) -> None:
+        answer = route.fetch()
+        warned = {**answer.json(), "warnings": [{"code": "machine_quota_near", "message": message}]}
+        route.fulfill(response=answer, json=warned)
+
+    alice.page.route("**/rerun", with_a_warning)
+    alice.go(f"#/runs/{failed_run}")
+    expect(alice.page.get_by_role("heading", level=1)).to_contain_text(failed_run)
+    expect(alice.page.get_by_text(message)).to_be_hidden()
+
+    alice.page.get_by_role("button", name="Run again …").click()
+    alice.page.get_by_role("dialog").get_by_role("button", name="Start a new run").click()
+
+    expect(alice.page.get_by_role("heading", level=1)).not_to_contain_text(failed_run)
+    expect(alice.page.get_by_role("status").get_by_text(message)).to_be_visible()
+    alice.page.unroute("**/rerun")
+    alice.go(f"#/runs/{failed_run}")
+    expect(alice.page.get_by_role("heading", level=1)).to_contain_text(failed_run)
+    expect(alice.page.get_by_text(message)).to_be_hidden()

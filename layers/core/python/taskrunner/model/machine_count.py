@@ -10,6 +10,10 @@ if TYPE_CHECKING:
 # The codes of warnings, which are wire format.
 NEAR: Final = "machine_quota_near"
 REACHED: Final = "machine_quota_reached"
+_CURE: Final = (
+    "An operator can lower MachineRetentionDays, delete unused machines, or ask AWS for a higher "
+    "quota; see docs/operations.md#machinequotaalarm"
+)
 
 
 class MachineCount(NamedTuple):
@@ -31,11 +35,10 @@ class MachineCount(NamedTuple):
 def near_quota(count: MachineCount) -> JsonObject:
     """Return the API's warning to the creator of a run for which a machine was made."""
     message = (
-        f"the AWS account had {count.in_account} state machines at {count.counted_at}, and "
-        f"{count.warn_from} are near AWS's quota. At the quota, runs of pack versions that have no "
-        f"machine are refused with 503 {REACHED}; runs of versions in use go on. An operator can "
-        "lower MachineRetentionDays, delete unused machines, or ask AWS for a higher quota; see "
-        "docs/operations.md#machinequotaalarm"
+        f"the AWS account nears its quota of state machines: it had {count.in_account} at "
+        f"{count.counted_at}, and this deployment warns from {count.warn_from} on. At the quota, "
+        f"runs of pack versions that have no machine are refused with 503 {REACHED}; runs of "
+        f"versions in use go on. {_CURE}"
     )
     return {"code": NEAR, "message": message}
 
@@ -44,8 +47,6 @@ def at_quota() -> JsonObject:
     """Return the API's warning to the creator of a run that AWS has refused a machine for."""
     message = (
         "the run is recorded and waits: its pack version needs a new state machine, and the AWS "
-        "account has as many as AWS allows. The run starts once there is room. An operator can "
-        "lower MachineRetentionDays, delete unused machines, or ask AWS for a higher quota; see "
-        "docs/operations.md#machinequotaalarm"
+        f"account has as many as AWS allows. The run starts once there is room. {_CURE}"
     )
     return {"code": REACHED, "message": message}
