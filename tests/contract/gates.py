@@ -53,6 +53,7 @@ class GateWorld:
     machines: ports.Machines
     called_machines: ports.CalledMachines
     inventory: ports.MachineInventory
+    machine_counts: ports.MachineCounts
     links: ports.ExecutionLinks
     ceilings: Ceilings
     principals: ports.Principals | None
@@ -118,6 +119,7 @@ def gate_world(world: Ports, manifest: str) -> GateWorld:
         machines=memory.machines,
         called_machines=memory.called_machines,
         inventory=memory.inventory,
+        machine_counts=memory.machine_counts,
         links=memory.links,
         ceilings=memory.ceilings,
         principals=memory.principals,

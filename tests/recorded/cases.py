@@ -252,7 +252,7 @@ class _WorldWithoutExecutions(AwsWorld):
 
 
 class _BusyExecutions(StepFunctionsMachines):
-    def start(self, *_: object) -> None:
+    def start(self, *_: object) -> bool:
         message = "Step Functions is busy"
         raise TryAgainError(message)
 

@@ -42,7 +42,7 @@ class _RecordedMachines(StepFunctionsMachines):
 
     recorded: RecordedMachine
 
-    def start(self, run: Run, *_: object) -> None:
+    def start(self, run: Run, *_: object) -> bool:
         assert run.plan_hash == self.recorded.plan_hash
         prototype = self._client.describe_state_machine(stateMachineArn=self._prototype_arn)
         machine = self._client.create_state_machine(
@@ -55,6 +55,7 @@ class _RecordedMachines(StepFunctionsMachines):
             name=run.execution,
             input=json.dumps(self.recorded.input_of(run.run_id)),
         )
+        return True
 
 
 class _WorldOfARelease(AwsWorld):
