@@ -1,4 +1,4 @@
-"""When a count of machines is near the quota."""
+"""The number of machines from which on a count is near the quota."""
 
 from __future__ import annotations
 
