@@ -129,7 +129,7 @@ def test_the_reconciler_reads_no_count_for_a_machine_that_it_makes() -> None:
 
 
 class TestAtTheQuota:
-    def test_tells_the_creator_that_the_recorded_run_waits(self) -> None:
+    def test_warns_the_creator_that_the_recorded_run_waits(self) -> None:
         world = a_world(None)  # whatever was counted, if the quota is lower than it is thought
         world.machines.refusal = MachineQuotaError()
 
