@@ -11,6 +11,7 @@ import os
 import resource
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -85,6 +86,12 @@ def fill_shared_memory(parameters: JsonObject, _: Work) -> JsonObject:
 def spin(_: JsonObject, __: Work) -> JsonObject:
     while True:
         pass
+
+
+def spin_for(parameters: JsonObject, _: Work) -> JsonObject:
+    while time.process_time() < parameters["cpu_s"]:
+        pass
+    return {}
 
 
 def spin_in_c(_: JsonObject, __: Work) -> JsonObject:
@@ -238,6 +245,28 @@ def speak_nonsense(_: JsonObject, work: Work) -> JsonObject:
     return {}
 
 
+def speak_too_slowly(_: JsonObject, work: Work) -> JsonObject:
+    """Send the length of a message, and nothing more of it than a byte now and then."""
+    bundles: Any = work.bundles
+    connection = bundles._caller.channel._socket
+    connection.sendall(struct.pack("!I", 10_000))
+    while True:
+        connection.sendall(b"{")
+        time.sleep(0.02)
+
+
+def call_then_speak_too_slowly(parameters: JsonObject, work: Work) -> JsonObject:
+    work.bundles.last_of_run()
+    return speak_too_slowly(parameters, work)
+
+
+def pretend_to_have_used(parameters: JsonObject, work: Work) -> JsonObject:
+    bundles: Any = work.bundles
+    bundles._caller.channel.send({"type": "Finished", "outputs": None, "wall_s": 0.1, **parameters})
+    bundles._caller.channel.receive()
+    return {}
+
+
 def leave(parameters: JsonObject, _: Work) -> JsonObject:
     os._exit(parameters["code"])
 
@@ -293,6 +322,17 @@ def write_files(parameters: JsonObject, work: Work) -> JsonObject:
     for name, text in parameters.items():
         (work.output / name).write_text(text)
     return {}
+
+
+def write_files_and_rest(parameters: JsonObject, work: Work) -> JsonObject:
+    write_files(parameters, work)
+    time.sleep(300)
+    return {}
+
+
+def call_a_function_after_a_file(_: JsonObject, work: Work) -> Any:  # noqa: ANN401
+    write_files({"calling": ""}, work)
+    return work.functions.invoke("change-window", {})
 
 
 def open_many_files(_: JsonObject, work: Work) -> JsonObject:

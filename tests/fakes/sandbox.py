@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ from taskrunner.sandbox.attempt import AttemptRequest, AttemptResult, Usage
 from taskrunner.sandbox.child import work
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from taskrunner.executors.work import Services
     from taskrunner.sandbox.attempt import Limits
 
@@ -25,21 +28,28 @@ NOTHING_USED = Usage()
 class ThreadSandbox:
     """`ports.Sandbox` for tests of the use cases; it enforces wall time only.
 
-    *requests* are the attempts that it was given, and *prepared_for* those that it prepared for.
-    *usage* is reported for each attempt. When *result* is set, no executor runs and every attempt
-    ends with it.
+    *requests* are the attempts that it executed, *prepared_for* those that it prepared for, and
+    *begun_requests* those that began before their start was recorded. *usage* is reported for each
+    attempt. When *result* is set, no executor runs and every attempt ends with it.
     """
 
     usage: Usage = NOTHING_USED
     requests: list[AttemptRequest] = field(default_factory=list)
     result: AttemptResult | None = None
     prepared_for: list[tuple[str, Limits]] = field(default_factory=list)
+    begun_requests: list[AttemptRequest] = field(default_factory=list)
 
     def prepare(self) -> None:
         pass
 
     def prepare_for(self, uses: str, limits: Limits) -> None:
         self.prepared_for.append((uses, limits))
+
+    @contextmanager
+    def begun(self, request: AttemptRequest) -> Iterator[None]:
+        self.prepare_for(request.uses, request.limits)
+        self.begun_requests.append(request)
+        yield
 
     def execute(self, request: AttemptRequest, services: Services) -> AttemptResult:
         self.requests.append(request)

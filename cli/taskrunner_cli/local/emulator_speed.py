@@ -12,6 +12,7 @@ of the project. tests/programs/emulator/test_speed.py compares it with MiniStack
 
 import asyncio
 import copy
+import marshal
 import os
 import pickle
 from collections.abc import Coroutine
@@ -27,8 +28,6 @@ from ministack.core import iam_evaluator
 from ministack.services import dynamodb
 from ministack.services.cloudformation import engine
 from samtranslator.translator import transform as sam
-
-_PLAIN = (str, int, float, bool, type(None))
 
 _tokenize = dynamodb._tokenize
 _parse_policy = iam_evaluator.parse_policy_document
@@ -66,14 +65,13 @@ def parse_policy(policy: str | dict[str, Any]) -> list[Any]:
 def copy_item(value: Any) -> Any:
     """Copy an item of a table, which is parsed JSON.
 
-    A transaction copies each item that it changes seven times. `copy.deepcopy` takes six times as
-    long, which was a sixth of the time of a transaction.
+    A transaction copies each item that it changes seven times. `copy.deepcopy` takes five times
+    as long, which was a sixth of the time of a transaction.
     """
-    if type(value) is dict:
-        return {name: copy_item(part) for name, part in value.items()}
-    if type(value) is list:
-        return [copy_item(part) for part in value]
-    return value if type(value) in _PLAIN else copy.deepcopy(value)
+    try:
+        return marshal.loads(marshal.dumps(value))  # noqa: S302 - written here
+    except ValueError:  # not plain data
+        return copy.deepcopy(value)
 
 
 class TemplateLoader(yaml.CSafeLoader):

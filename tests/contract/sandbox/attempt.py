@@ -48,7 +48,15 @@ class Attempt:
         services: Services = SERVICES,
         **parameters: Any,  # noqa: ANN401 - any parameter of the executor
     ) -> AttemptResult:
-        request = AttemptRequest(
+        return self.sandbox.execute(self.request(name, limits, **parameters), services)
+
+    def request(
+        self,
+        name: str,
+        limits: Limits = AMPLE,
+        **parameters: Any,  # noqa: ANN401 - any parameter of the executor
+    ) -> AttemptRequest:
+        return AttemptRequest(
             uses=f"hostile:{name}",
             parameters=parameters,
             run_id="run-7",
@@ -60,7 +68,6 @@ class Attempt:
             folder=self.folder,
             limits=limits,
         )
-        return self.sandbox.execute(request, services)
 
 
 def works(attempt: Attempt) -> bool:

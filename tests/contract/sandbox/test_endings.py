@@ -44,6 +44,14 @@ def test_endless_recursion_is_an_unexpected_error(attempt: Attempt) -> None:
     assert attempt("recurse").message == UNEXPECTED.format("RecursionError")
 
 
+def test_a_process_cannot_pretend_to_have_used_what_nothing_can_use(attempt: Attempt) -> None:
+    result = attempt("pretend_to_have_used", cpu_s=float("nan"), memory_mib=10**50)
+
+    assert result.outputs == {}
+    assert 0 <= result.usage.cpu_s < AMPLE.cpu_s
+    assert 0 < result.usage.memory_mib < AMPLE.memory_mib
+
+
 @pytest.mark.parametrize("code", [3, 0])
 def test_a_process_that_exits_is_reported_with_its_code(attempt: Attempt, code: int) -> None:
     result = attempt("leave", code=code)

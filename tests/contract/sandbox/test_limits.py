@@ -89,6 +89,13 @@ class TestWallTime:
         assert time.monotonic() - started < 150
         assert works(attempt)
 
+    @pytest.mark.parametrize("name", ["speak_too_slowly", "call_then_speak_too_slowly"])
+    def test_a_message_that_never_ends_is_not_awaited(self, attempt: Attempt, name: str) -> None:
+        result = attempt(name, replace(AMPLE, wall_s=0.3))
+
+        assert (result.reason, result.message) == (Reason.TIMEOUT, "not done after 0.3 seconds")
+        assert works(attempt)
+
     def test_an_attempt_with_almost_no_time_is_killed(self, attempt: Attempt) -> None:
         """As at the end of a quota: the child may not yet lead a process group of its own."""
         limits = replace(AMPLE, wall_s=0.0003)

@@ -6,10 +6,9 @@ import gc
 import os
 import signal
 import threading
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,34 +16,11 @@ import pytest
 from taskrunner.errors import TryAgainError
 from taskrunner.sandbox.launcher import ForkedSandbox
 from tests.contract.sandbox.attempt import AMPLE, HOSTILE_EXECUTORS, SERVICES, Attempt, works
+from tests.contract.sandbox.processes import PATIENCE_S, server_of, wait_for_end, waiting_child
 from tests.fakes.executor_world import MemoryFunctions
 
 if TYPE_CHECKING:
     from taskrunner.sandbox.attempt import Limits
-
-_PATIENCE_S = 120
-
-
-def server_of(sandbox: ForkedSandbox) -> Any:  # noqa: ANN401 - a private class
-    (server,) = sandbox._idle
-    return server
-
-
-def waiting_child(sandbox: ForkedSandbox) -> int:
-    """Return the process id of the child that waits for the next attempt."""
-    pid, deadline = server_of(sandbox)._process.pid, monotonic() + _PATIENCE_S
-    children = Path(f"/proc/{pid}/task/{pid}/children")
-    while not (found := children.read_text().split()):
-        assert monotonic() < deadline, "no child was forked"
-    return int(found[0])
-
-
-def wait_for_end(pid: int) -> None:
-    """Wait until a process has ended, whether or not its parent has noticed."""
-    status, deadline = Path(f"/proc/{pid}/stat"), monotonic() + _PATIENCE_S
-    with suppress(FileNotFoundError, ProcessLookupError):
-        while status.read_text().rpartition(")")[2].split()[0] != "Z":
-            assert monotonic() < deadline, "the process goes on"
 
 
 def test_attempts_share_one_server(attempt: Attempt) -> None:
@@ -152,7 +128,7 @@ def test_a_server_ends_when_its_parent_closes_the_channel(tmp_path: Path) -> Non
 
     server._channel.close()
 
-    assert server._process.wait(_PATIENCE_S) == 0
+    assert server._process.wait(PATIENCE_S) == 0
     sandbox.close()
 
 
@@ -169,7 +145,7 @@ def test_a_sandbox_that_is_collected_leaves_no_process(tmp_path: Path) -> None:
 
 def test_attempts_of_several_threads_run_at_the_same_time(tmp_path: Path) -> None:
     with closing(ForkedSandbox(HOSTILE_EXECUTORS)) as sandbox:
-        both_are_called = threading.Barrier(2, timeout=_PATIENCE_S)
+        both_are_called = threading.Barrier(2, timeout=PATIENCE_S)
 
         class MeetingFunctions(MemoryFunctions):
             def invoke(self, name: str, payload: Any) -> Any:  # noqa: ANN401, ARG002

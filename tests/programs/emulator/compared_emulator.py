@@ -11,6 +11,7 @@ import runpy
 import subprocess
 import sys
 import threading
+from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -73,9 +74,17 @@ def differences(speed: dict[str, Any]) -> list[str]:
             if statements != iam_evaluator.parse_policy_document(policy):
                 found.append(f"statements of {policy}")
             statements.clear()
+    return found
+
+
+def miscopied_items(speed: dict[str, Any]) -> list[str]:
+    """Return what differs from a deep copy."""
+    found = []
     copied, expected = speed["copy_item"](ITEM), copy.deepcopy(ITEM)
     if copied != expected:
         found.append("a copy")
+    if speed["copy_item"]({"n": Decimal(1)}) != {"n": Decimal(1)}:
+        found.append("a copy of what is not JSON")
     copied["entries"]["L"][1]["M"].clear()
     copied["other"][1].clear()
     if expected != ITEM:
@@ -152,5 +161,6 @@ def lost_lines(process: dict[str, Any]) -> list[str]:
 
 
 speed, process = map(runpy.run_path, sys.argv[1:])
-found = differences(speed) + misread_templates(speed) + mistransformed_templates(speed)
+found = differences(speed) + miscopied_items(speed)
+found += misread_templates(speed) + mistransformed_templates(speed)
 json.dump(found + lost_lines(process), sys.stdout)

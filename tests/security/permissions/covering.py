@@ -219,6 +219,7 @@ class _Sandbox:
     def __init__(self, inner: ForkedSandbox, recorder: Recorder) -> None:
         self._inner, self._recorder = inner, recorder
         self.prepare, self.prepare_for = inner.prepare, inner.prepare_for
+        self.begun = inner.begun
 
     def execute(self, request: AttemptRequest, services: Services) -> AttemptResult:
         ports = {

@@ -52,7 +52,7 @@ CALLS = [
     messages.FindImageScan("registry.example.com", "app", "v1"),
 ]
 ENDINGS = [
-    messages.Finished({"a": [1, "☃", None]}),
+    messages.Finished({"a": [1, "☃", None]}, 0.5, 0.25, 64),
     messages.Failed("no luck"),
     messages.Denied("no way"),
     messages.OutOfMemory(),
@@ -98,6 +98,16 @@ def test_a_message_without_one_of_its_fields_is_refused(
     for field in document:
         with pytest.raises(MalformedMessageError):
             decode({name: value for name, value in document.items() if name != field})
+
+
+@pytest.mark.parametrize("field", ["wall_s", "cpu_s", "memory_mib"])
+@pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), 2**31])
+def test_what_no_process_can_have_used_is_refused(field: str, value: float) -> None:
+    document = through_json(messages.Finished(None, 0.5, 0.25, 64))
+    document[field] = value if field == "memory_mib" else float(value)
+
+    with pytest.raises(MalformedMessageError):
+        messages.decode_from_child(document)
 
 
 @pytest.mark.parametrize("call", [*CALLS, *ENDINGS[1:]], ids=lambda it: type(it).__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING
 
 import pytest
@@ -138,9 +139,7 @@ class PreparedAt(ThreadSandbox):
 
 
 @pytest.mark.parametrize("is_retry", [False, True])
-def test_the_process_of_an_attempt_is_prepared_before_its_start_is_recorded(
-    *, is_retry: bool
-) -> None:
+def test_an_attempt_begins_while_its_start_is_recorded(*, is_retry: bool) -> None:
     world = warm()
     world.sandbox = sandbox = PreparedAt(world)
 
@@ -149,6 +148,65 @@ def test_the_process_of_an_attempt_is_prepared_before_its_start_is_recorded(
     assert sandbox.last_entries == ["first#1#ended"]
     (attempt,) = sandbox.requests
     assert sandbox.prepared_for == [(attempt.uses, attempt.limits)]
+    assert sandbox.begun_requests == [attempt]
+
+
+@pytest.mark.parametrize("is_retry", [False, True])
+def test_an_attempt_with_secrets_begins_after_its_start_is_recorded(*, is_retry: bool) -> None:
+    world = warm(
+        pack(
+            """
+            - {id: first, run: {uses: builtin:noop}}
+            - {id: second, run: {uses: builtin:noop, with: {token: "{{ secrets.token }}"}}}
+            """,
+            spec="secrets: [{name: token}]",
+        )
+    )
+    world.secrets.stored[TENANT, "token"] = "correct horse battery"
+    world.sandbox = sandbox = PreparedAt(world)
+
+    step(world, "second", is_retry=is_retry)
+
+    assert sandbox.last_entries == ["first#1#ended"]
+    assert sandbox.begun_requests == []
+    (attempt,) = sandbox.requests
+    assert attempt.parameters == {"token": "correct horse battery"}
+
+
+def test_an_attempt_whose_parameters_cannot_be_filled_in_fails_once_it_has_begun() -> None:
+    world = warm(TWO.replace("steps.first.outputs.n", "sum(steps.first.outputs.n)"))
+    world.sandbox = sandbox = PreparedAt(world)
+
+    assert result_of(lambda: step(world, "second", is_retry=False)) == StepFailedError.__name__
+
+    assert {"second#1#started", "second#1#ended"} < set(entry_ids(world))
+    assert sandbox.begun_requests == sandbox.requests == []
+
+
+def test_an_attempt_whose_start_is_refused_begins_again_and_is_executed_once() -> None:
+    third = "    - {id: third, run: {uses: builtin:noop}}"
+    world = warm(f"{TWO.rstrip()}\n{third}\n")
+    remembered = deepcopy(world.runs.known)
+    step(world, "third", is_retry=False)
+    world.runs.known = remembered  # as of a process that did not see the third step
+    world.sandbox = sandbox = PreparedAt(world)
+
+    step(world, "second", is_retry=False)
+
+    (attempt,) = sandbox.requests
+    assert sandbox.begun_requests == [attempt, attempt]
+
+
+def test_an_attempt_of_a_cancelled_run_begins_and_is_not_executed() -> None:
+    world = warm()
+    world.sandbox = sandbox = PreparedAt(world)
+    cancel_run(TENANT, "run-7", "ana", world)
+
+    with pytest.raises(ConflictError):
+        step(world, "second", is_retry=False)
+
+    assert len(sandbox.begun_requests) == 1
+    assert sandbox.requests == []
 
 
 def test_no_process_is_prepared_for_an_attempt_that_has_no_time() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from taskrunner.executors.work import Services
     from taskrunner.sandbox.attempt import AttemptRequest, AttemptResult, Limits
 
@@ -20,6 +22,14 @@ class Sandbox(Protocol):
         """Begin to prepare for an attempt of the executor *uses* within *limits*, without waiting.
 
         The attempt need not follow, and another one may.
+        """
+        ...
+
+    def begun(self, request: AttemptRequest) -> AbstractContextManager[None]:
+        """Begin *request* without waiting, and end it with the block if it was not executed inside.
+
+        `execute` with the same request goes on with it. Before that it is served nothing, so it has
+        no effect outside its process and its folder. A large one begins when it is executed.
         """
         ...
 

@@ -2,8 +2,9 @@
 
 Three processes take part:
 
-* The parent is the Lambda function. It holds the credentials. `launcher.py` starts the server, and
-  `session.py` sends one attempt to a child and answers what the child asks for.
+* The parent is the Lambda function. It holds the credentials. `launcher.py` has the servers,
+  `server_process.py` starts one and requests its children, and `session.py` sends an attempt to a
+  child and answers what the child asks for.
 * The server (`server.py`) is one clean process beside the parent. It has no environment, has
   imported every executor, and forks: a step costs a fork instead of the start of an interpreter.
 * The child is a fork for one attempt. `child.py` limits itself (`limits.py`, `guard.py`) and runs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Final
 
 from taskrunner.values import dataclass
@@ -48,6 +49,11 @@ class AttemptRequest:
     def output(self) -> Path:
         """The folder that packs know as `/output`."""
         return self.folder / OUTPUT_FOLDER
+
+    def has_files(self) -> bool:
+        """Return whether there is anything in the folders."""
+        # Not with pathlib, which took a fifth of a millisecond for each attempt.
+        return any(os.listdir(f"{self.folder}/{name}") for name in (OUTPUT_FOLDER, SCRATCH_FOLDER))  # noqa: PTH208
 
     @property
     def scratch(self) -> Path:

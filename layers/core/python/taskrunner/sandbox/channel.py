@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import socket
 import struct
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ MAX_BYTES: Final = 16 * 1024 * 1024
 _LENGTH: Final = struct.Struct("!I")
 _MAX_FILES: Final = 1
 _BLOCK_BYTES: Final = 1024 * 1024
+# Linux takes 200 KB that nobody has received yet.
+_AT_ONCE_BYTES: Final = 64 * 1024
+_LEAST_S: Final = 0.001
 
 
 class ChannelClosedError(Exception):
@@ -30,12 +34,34 @@ class NoMessageError(ChannelClosedError):
     """The other process has sent something that is not a message, so no other can be read."""
 
 
+class DeadlineError(Exception):
+    """The deadline of this end has come."""
+
+
 class Channel:
     """One end of a connection between two processes. Only one thread at a time may use it."""
 
     def __init__(self, connection: socket.socket) -> None:
         """Take ownership of *connection*."""
         self._socket = connection
+        self._deadline: float | None = None
+
+    def set_deadline(self, deadline: float | None) -> None:
+        """Let this end's calls raise DeadlineError from *deadline* on, a time of `monotonic`."""
+        self._deadline = deadline
+        self._socket.settimeout(None)
+
+    def send_at_once(self, message: JsonObject) -> bool:
+        """Send *message* if that does not wait for the other end, and return whether it was sent.
+
+        Raises:
+            ChannelClosedError, TypeError, ValueError, RecursionError: as for `send`.
+        """
+        body = _body(message)
+        if len(body) > _AT_ONCE_BYTES:
+            return False
+        self._send(body)
+        return True
 
     def send(self, message: JsonObject, files: Sequence[int] = ()) -> None:
         """Send *message*, and with it the open files with the descriptors *files*.
@@ -44,10 +70,12 @@ class Channel:
             ChannelClosedError: the other end is closed.
             TypeError, ValueError: *message* has no JSON form, or is larger than MAX_BYTES.
             RecursionError: *message* is nested too deeply.
+            DeadlineError: the deadline has come.
         """
-        body = json.dumps(message, ensure_ascii=True, separators=(",", ":")).encode()
-        if len(body) > MAX_BYTES:
-            raise ValueError(f"{len(body)} bytes, and at most {MAX_BYTES} can be sent")
+        self._send(_body(message), files)
+
+    def _send(self, body: bytes, files: Sequence[int] = ()) -> None:
+        self._allow_time()
         try:
             # The files travel with the length, which is too short to be sent in parts.
             if files:
@@ -55,6 +83,8 @@ class Channel:
             else:
                 self._socket.sendall(_LENGTH.pack(len(body)))
             self._socket.sendall(body)
+        except TimeoutError:
+            raise DeadlineError from None
         except OSError:
             raise ChannelClosedError from None
 
@@ -64,7 +94,9 @@ class Channel:
         Raises:
             ChannelClosedError: the other end is closed.
             NoMessageError: the other end has sent something else.
+            DeadlineError: the deadline has come.
         """
+        self._allow_time()
         try:
             head, files, _, _ = socket.recv_fds(self._socket, _LENGTH.size, _MAX_FILES)
             if not head:
@@ -74,6 +106,8 @@ class Channel:
             if size_bytes > MAX_BYTES:
                 raise NoMessageError
             message = json.loads(self._receive_exactly(size_bytes))
+        except TimeoutError:
+            raise DeadlineError from None
         except OSError:
             raise ChannelClosedError from None
         except (ValueError, RecursionError):
@@ -85,11 +119,17 @@ class Channel:
     def _receive_exactly(self, size_bytes: int) -> bytes:
         received = bytearray()
         while len(received) < size_bytes:
+            self._allow_time()
             block = self._socket.recv(min(size_bytes - len(received), _BLOCK_BYTES))
             if not block:
                 raise ChannelClosedError
             received += block
         return bytes(received)
+
+    def _allow_time(self) -> None:
+        """Let the next call of the socket take as long as there is time."""
+        if self._deadline is not None:
+            self._socket.settimeout(max(self._deadline - monotonic(), _LEAST_S))
 
     def is_closed(self) -> bool:
         """Return whether the other end is closed, and all that it has sent was received."""
@@ -110,6 +150,13 @@ class Channel:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
             return  # the other end was closed first
+
+
+def _body(message: JsonObject) -> bytes:
+    body = json.dumps(message, ensure_ascii=True, separators=(",", ":")).encode()
+    if len(body) > MAX_BYTES:
+        raise ValueError(f"{len(body)} bytes, and at most {MAX_BYTES} can be sent")
+    return body
 
 
 def channel_pair() -> tuple[Channel, socket.socket]:

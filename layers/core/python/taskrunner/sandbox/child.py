@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from time import monotonic
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from taskrunner.executors import arguments
@@ -42,6 +43,9 @@ class Executors(Protocol):
 def run(channel: Channel, executors: Executors) -> None:
     """Receive one attempt over *channel*, execute it and send how it ended.
 
+    The start of the attempt may not be recorded yet. Until it is, no call is answered, so the
+    executor can do nothing outside this process and its folder.
+
     The process is of no use afterwards, because its limits stay. They are set before the attempt is
     received: it may be large, and the process keeps the memory that reading it took.
     """
@@ -51,7 +55,10 @@ def run(channel: Channel, executors: Executors) -> None:
     try:
         limits.apply(prepare.limits)
         request = _receive(channel, Execute).request
-        ending: Ending = Finished(_execute(executor, request, channel))
+        started = monotonic()
+        outputs = _execute(executor, request, channel)
+        wall_s = monotonic() - started
+        ending: Ending = Finished(outputs, wall_s, *limits.used_by_this_process())
     except EgressDenied as denial:
         ending = Denied(str(denial))
     except ExecutorFailure as failure:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from taskrunner.sandbox.attempt import Limits
 
 _MIB: Final = 1024 * 1024
+_KIB_PER_MIB: Final = 1024
 _OPEN_FILES: Final = 256
 # Room for what libraries map beside the executor's data: code, and files that are read.
 _MAPPED_MIB: Final = 256
@@ -38,6 +39,16 @@ def apply(limits: Limits) -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
     _set(resource.RLIMIT_CPU, math.ceil(used.ru_utime + used.ru_stime + limits.cpu_s) + 1)
     signal.setitimer(signal.ITIMER_PROF, max(limits.cpu_s, 0.001))
+
+
+def used_by_this_process() -> tuple[float, int]:
+    """Return what `used` returns, for the calling process until now."""
+    return used(resource.getrusage(resource.RUSAGE_SELF))
+
+
+def used(usage: resource.struct_rusage) -> tuple[float, int]:
+    """Return a process's CPU time in seconds, and its peak memory in MiB."""
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss // _KIB_PER_MIB
 
 
 def die_with_parent() -> None:

@@ -14,13 +14,15 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from taskrunner.executors.work import Bundle
 from taskrunner.sandbox.attempt import AttemptRequest, Limits
 
 if TYPE_CHECKING:
     from taskrunner.model.json_types import Json, JsonObject
+
+_MOST: Final = 2**31  # of seconds and MiB that a process can have used
 
 # Named tuples and not dataclasses: a cold start defines all of these, in 1 ms instead of 13.
 
@@ -138,9 +140,12 @@ class CallDenied(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """The executor returned *outputs*."""
+    """The executor returned *outputs*, and the attempt had taken so much until then."""
 
     outputs: Json
+    wall_s: float
+    cpu_s: float
+    memory_mib: int
 
 
 class Failed(NamedTuple):
@@ -249,8 +254,14 @@ def decode_from_child(document: JsonObject) -> Call | Ending:
         MalformedMessageError: it is not one of these messages.
     """
     match document:
-        case {"type": "Finished", "outputs": outputs}:
-            return Finished(outputs)
+        case {
+            "type": "Finished",
+            "outputs": outputs,
+            "wall_s": float(wall_s),
+            "cpu_s": float(cpu_s),
+            "memory_mib": int(memory_mib),
+        } if all(0 <= used < _MOST for used in (wall_s, cpu_s, memory_mib)):
+            return Finished(outputs, wall_s, cpu_s, memory_mib)
         case {"type": "Failed", "message": str(message)}:
             return Failed(message)
         case {"type": "Denied", "message": str(message)}:

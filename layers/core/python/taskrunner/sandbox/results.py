@@ -23,7 +23,7 @@ def result(ending: Ending | None, status: int, limits: Limits, usage: Usage) -> 
     match ending:
         case None:
             return _died(status, limits, usage)
-        case Finished(outputs):
+        case Finished(outputs=outputs):
             return AttemptResult(outputs=outputs, usage=usage)
         case Denied(message):
             return AttemptResult(reason=Reason.EGRESS_DENIED, message=message, usage=usage)

@@ -14,18 +14,14 @@ import signal
 import socket
 from contextlib import suppress
 from importlib import import_module
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from taskrunner.sandbox import child, limits, messages
 from taskrunner.sandbox.channel import Channel, ChannelClosedError
 from taskrunner.sandbox.messages import Exited, Forked
 
 if TYPE_CHECKING:
-    from resource import struct_rusage
-
     from taskrunner.sandbox.child import Executors
-
-_KIB_PER_MIB: Final = 1024
 
 
 def serve(descriptor: int, executors_module: str) -> None:
@@ -46,21 +42,19 @@ def serve(descriptor: int, executors_module: str) -> None:
     # The launcher has disabled it, because it took an eighth of the start.
     gc.freeze()
     gc.enable()
-    while True:
-        try:
+    with suppress(ChannelClosedError):
+        while True:
             _, files = channel.receive()
-        except ChannelClosedError:
-            return
-        pid = os.fork()
-        if pid == 0:
-            os.close(signal.set_wakeup_fd(-1))
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            control.close()
-            child_ended.close()
-            _be_child(files[0], executors)
-        os.close(files[0])
-        channel.send(messages.encode(Forked(pid)))
-        channel.send(messages.encode(_wait(pid, control, child_ended)))
+            pid = os.fork()
+            if pid == 0:
+                os.close(signal.set_wakeup_fd(-1))
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                control.close()
+                child_ended.close()
+                _be_child(files[0], executors)
+            os.close(files[0])
+            channel.send(messages.encode(Forked(pid)))
+            channel.send(messages.encode(_wait(pid, control, child_ended)))
 
 
 def _let_others_finish() -> None:
@@ -95,11 +89,7 @@ def _wait(pid: int, control: socket.socket, child_ended: socket.socket) -> Exite
     else:  # the parent sends nothing while a child runs, so it has gone
         os.kill(pid, signal.SIGKILL)
     _, status, used = os.wait4(pid, 0)
-    return _exited(status, used)
-
-
-def _exited(status: int, used: struct_rusage) -> Exited:
-    return Exited(status, used.ru_utime + used.ru_stime, used.ru_maxrss // _KIB_PER_MIB)
+    return Exited(status, *limits.used(used))
 
 
 def _be_child(descriptor: int, executors: Executors) -> NoReturn:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import contextmanager
 from dataclasses import asdict
+from time import monotonic
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 from taskrunner.executors.work import EgressDenied, ExecutorFailure
 from taskrunner.sandbox import messages
-from taskrunner.sandbox.channel import ChannelClosedError, NoMessageError
+from taskrunner.sandbox.channel import ChannelClosedError, DeadlineError, NoMessageError
 from taskrunner.sandbox.messages import (
     CallDenied,
     CallFailed,
     Connect,
     Crashed,
     Denied,
-    Execute,
     Failed,
     FetchArtifact,
     FindArtifacts,
@@ -25,20 +27,19 @@ from taskrunner.sandbox.messages import (
     InvokeFunction,
     MalformedMessageError,
     OutOfMemory,
-    Prepare,
     PromoteBundle,
     PutBundle,
     Returned,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from taskrunner.executors.work import Bundle, Services
     from taskrunner.model.json_types import Json
-    from taskrunner.sandbox.attempt import AttemptRequest
     from taskrunner.sandbox.channel import Channel
-    from taskrunner.sandbox.messages import Answer, Ending
+    from taskrunner.sandbox.messages import Answer, Ending, Message
 
     _PlainCall: TypeAlias = (
         PutBundle
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
         | InvokeFunction
         | FindImageScan
     )
+    _Call: TypeAlias = _PlainCall | Connect | MalformedMessageError
 
 
 class Session:
@@ -59,55 +61,89 @@ class Session:
     and *error* is what a service raised that is not an answer, such as TryAgainError.
     """
 
-    def __init__(
-        self,
-        channel: Channel,
-        request: AttemptRequest,
-        services: Services,
-        *,
-        is_prepared: bool = False,
-    ) -> None:
-        """Send nothing yet. *is_prepared* is whether the child has the attempt's Prepare."""
+    def __init__(self, channel: Channel, folder: Path, services: Services) -> None:
+        """Send nothing yet. *folder* is the attempt's, and *services* serve the child's calls."""
         self.ending: Ending | None = None
         self.error: BaseException | None = None
         self._channel = channel
-        self._request = request
+        self._folder = folder
         self._services = services
-        self._is_prepared = is_prepared
 
-    def run(self) -> None:
-        """Send the attempt, answer calls until the child ends, and close the channel."""
+    def run(self, opening: Sequence[Message], wall_s: float) -> bool:
+        """Send the *opening*, answer calls until the child ends, and close the channel.
+
+        Return whether it has ended within *wall_s* seconds. One that has not may go on.
+        """
+        until = monotonic() + wall_s
         try:
-            if not self._is_prepared:
-                prepare = Prepare(self._request.uses, self._request.limits)
-                self._channel.send(messages.encode(prepare))
-            self._channel.send(messages.encode(Execute(self._request)))
-            while self.ending is None:
-                self._receive()
+            call = self._first_call(opening, until)
+        except DeadlineError:
+            self._channel.close()
+            return False
+        if call is None:
+            self._channel.close()
+            return True
+        # In a thread, because a service may take longer than the attempt may.
+        thread = threading.Thread(target=self._serve, args=[call], daemon=True)
+        thread.start()
+        thread.join(until - monotonic())
+        return not thread.is_alive()
+
+    def _first_call(self, opening: Sequence[Message], until: float) -> _Call | None:
+        """Return the first call of a child; None if it has ended, as most do without a call.
+
+        Raises:
+            DeadlineError: the child does neither before *until*.
+        """
+        self._channel.set_deadline(until)
+        with self._noting_the_end():
+            for message in opening:
+                self._channel.send(messages.encode(message))
+            call = self._receive()
+            self._channel.set_deadline(None)
+            return call
+        return None
+
+    def _serve(self, call: _Call | None) -> None:
+        with self._noting_the_end():
+            while call is not None:
+                match call:
+                    case MalformedMessageError():
+                        message = "the executor made a call that the sandbox does not offer"
+                        self._channel.send(messages.encode(CallFailed(message)))
+                    case Connect(host, port, timeout_s):
+                        self._connect(host, port, timeout_s)
+                    case _:
+                        self._channel.send(messages.encode(self._answer(call)))
+                call = self._receive()
+        self._channel.close()
+
+    @contextmanager
+    def _noting_the_end(self) -> Iterator[None]:
+        try:
+            yield
         except NoMessageError:
             self.ending = Failed("the executor's process sent something that is not a message")
         except ChannelClosedError:
             return
+        except DeadlineError:
+            raise
         except BaseException as error:  # noqa: BLE001 - the caller's thread raises it
             self.error = error
-        finally:
-            self._channel.close()
 
-    def _receive(self) -> None:
+    def _receive(self) -> _Call | None:
+        """Return the child's next call, or what is wrong with it; None if the child has ended."""
         document, _ = self._channel.receive()
         try:
             message = messages.decode_from_child(document)
-        except MalformedMessageError:
-            refusal = CallFailed("the executor made a call that the sandbox does not offer")
-            self._channel.send(messages.encode(refusal))
-            return
+        except MalformedMessageError as error:
+            return error
         match message:
             case Finished() | Failed() | Denied() | OutOfMemory() | Crashed():
                 self.ending = message
-            case Connect(host, port, timeout_s):
-                self._connect(host, port, timeout_s)
+                return None
             case _:
-                self._channel.send(messages.encode(self._answer(message)))
+                return message
 
     def _connect(self, host: str, port: int, timeout_s: float) -> None:
         try:
@@ -148,7 +184,7 @@ class Session:
 
     def _file(self, path: str) -> Path:
         """Return the file at *path* in the attempt's folder; no other file may be touched."""
-        folder = self._request.folder
+        folder = self._folder
         file = (folder / path).resolve()
         if not file.is_relative_to(folder.resolve()):
             raise ExecutorFailure(f"'{path}' is not a file of this step")

@@ -57,6 +57,7 @@ class _Attempt:
     """One attempt of one step; *remaining_s* seconds are left to execute it.
 
     *deadline* is the end of the function's time. *deferrals* is how often AWS refused it before.
+    *request* is what its process has begun.
     """
 
     running: RunningStep
@@ -66,6 +67,7 @@ class _Attempt:
     deadline: datetime
     now: str | None = None
     deferrals: int = 0
+    request: AttemptRequest | None = None
 
 
 def run_step(
@@ -73,11 +75,11 @@ def run_step(
 ) -> JsonObject:
     """Run the next attempt of a step. The function has *remaining_s* seconds left.
 
-    An attempt is recorded before it starts and after it has ended, so this call may be repeated
-    after any crash. An attempt that has ended is answered again, and not executed. One that has
-    started and not ended is lost: it is recorded as failed, and never executed again, because
-    nobody knows what it has done. An attempt that AWS refused has done nothing, and is made again
-    under the same number. *is_retry* is false for the first invocation for this step.
+    An attempt is recorded before it can have an effect, and after it has ended, so this call may be
+    repeated after any crash. An attempt that has ended is answered again, and not executed. One
+    that has started and not ended is lost: it is recorded as failed, and never executed again,
+    because nobody knows what it has done. An attempt that AWS refused has done nothing, and is made
+    again under the same number. *is_retry* is false for the first invocation for this step.
 
     Raises:
         TryAgainError: AWS refused something, and the attempt is not counted.
@@ -91,9 +93,10 @@ def run_step(
     if remembered is not None:
         world.logs.add(attempt=1)
         attempt = _attempt(remembered, remaining_s, deadline)
-        _prepare_sandbox(attempt)
-        if begin_from_memory(remembered):
-            return _perform_and_record(attempt)
+        with attempt_folder() as folder, _begun(attempt, folder) as attempt:
+            ended = _perform(attempt, folder) if begin_from_memory(remembered) else None
+        if ended is not None:
+            return _record(attempt, *ended)
     running = find_step(reference, world, reference.path)
     attempt = _attempt(running, remaining_s, deadline)
     step = attempt.step
@@ -115,13 +118,14 @@ def run_step(
         return {"status": StepStatus.SKIPPED.value}
     # Before the start, because nothing may be recorded between that and the attempt.
     attempt = replace(attempt, now=running.time_reached(references))
-    _prepare_sandbox(attempt)
-    running.append(
-        step_entries.attempt_started(
-            running.path, number, step.uses, running.now(), deferrals=starts.deferrals
+    with attempt_folder() as folder, _begun(attempt, folder) as attempt:
+        running.append(
+            step_entries.attempt_started(
+                running.path, number, step.uses, running.now(), deferrals=starts.deferrals
+            )
         )
-    )
-    return _perform_and_record(attempt)
+        ended = _perform(attempt, folder)
+    return _record(attempt, *ended)
 
 
 def _attempt(running: RunningStep, remaining_s: float, deadline: datetime) -> _Attempt:
@@ -137,20 +141,32 @@ def _attempt(running: RunningStep, remaining_s: float, deadline: datetime) -> _A
     )
 
 
-def _prepare_sandbox(attempt: _Attempt) -> None:
-    """Let the attempt's process prepare itself while the start is recorded."""
+@contextmanager
+def _begun(attempt: _Attempt, folder: Path) -> Iterator[_Attempt]:
+    """Let the attempt's process begin while the start is recorded, and end it if that is refused.
+
+    Until the start is recorded the process is served nothing, so it has no effect that could be
+    repeated. An attempt with secrets begins later, because they are read after the start.
+    """
     limits, _ = _limits(attempt)
-    if limits.wall_s > 0 and executors.exists(attempt.step.uses):
-        attempt.running.world.sandbox.prepare_for(attempt.step.uses, limits)
+    sandbox, step = attempt.running.world.sandbox, attempt.step
+    if limits.wall_s <= 0 or not executors.exists(step.uses):
+        yield attempt
+    elif templates.secrets(templates.references(step.parameters)):
+        sandbox.prepare_for(step.uses, limits)
+        yield attempt
+    elif (request := _known_request(attempt, folder, limits)) is None:
+        yield attempt
+    else:
+        with sandbox.begun(request):
+            yield replace(attempt, request=request)
 
 
-def _perform_and_record(attempt: _Attempt) -> JsonObject:
-    with attempt_folder() as folder:
-        ended, captured = _perform(attempt, folder)
-    answer = _record(attempt, ended, captured)
-    # For the next attempt: nobody waits for it now. Lambda may freeze it until the next event.
-    attempt.running.world.sandbox.prepare()
-    return answer
+def _known_request(attempt: _Attempt, folder: Path, limits: Limits) -> AttemptRequest | None:
+    try:
+        return _request(attempt, {}, folder, limits)
+    except ExpressionError:
+        return None  # the attempt fails once its start is recorded
 
 
 def _answer(
@@ -207,11 +223,10 @@ def _deferred_when_refused(attempt: _Attempt, redactor: Redactor | None = None) 
 
 def _capture(attempt: _Attempt, folder: Path, redactor: Redactor) -> Sequence[Artifact]:
     """Capture what the attempt wrote, unless its run has ended and would not record it."""
+    if not any(folder.iterdir()):
+        return []
     run, world = attempt.running.snapshot.run, attempt.running.world
-    if (
-        any(folder.iterdir())
-        and not world.runs.snapshot(run.tenant, run.run_id).run.takes_artifacts
-    ):
+    if not world.runs.snapshot(run.tenant, run.run_id).run.takes_artifacts:
         return []
     captured = capture_files(
         folder,
@@ -239,11 +254,10 @@ def _execute(
         message = "the function had no time left to execute it"
         return AttemptResult(reason=reason_when_over, message=message)
     try:
-        parameters = _parameters(attempt, secrets)
+        request = attempt.request or _request(attempt, secrets, folder, limits)
     except ExpressionError as error:
         return _failed(str(error))
-    job = _job(attempt, parameters, folder, limits)
-    ended = attempt.running.world.sandbox.execute(job, services)
+    ended = attempt.running.world.sandbox.execute(request, services)
     if ended.reason is Reason.TIMEOUT and reason_when_over is Reason.QUOTA_EXCEEDED:
         message = _quota_message(attempt)
         return AttemptResult(reason=reason_when_over, message=message, usage=ended.usage)
@@ -283,11 +297,13 @@ def _quota_message(attempt: _Attempt) -> str:
     )
 
 
-def _job(attempt: _Attempt, parameters: Json, folder: Path, limits: Limits) -> AttemptRequest:
+def _request(
+    attempt: _Attempt, secrets: dict[str, str], folder: Path, limits: Limits
+) -> AttemptRequest:
     running, run = attempt.running, attempt.running.snapshot.run
     return AttemptRequest(
         uses=attempt.step.uses,
-        parameters=parameters,
+        parameters=_parameters(attempt, secrets),
         run_id=run.run_id,
         run_created_at=run.created_at,
         tenant=run.tenant,
@@ -322,7 +338,10 @@ def _record(attempt: _Attempt, ended: AttemptResult, captured: Sequence[Artifact
     recorded, failure = record_end(
         running, attempt.number, ended, captured, patience_s=_patience_s(attempt)
     )
-    return _answer(running, recorded, failure)
+    answer = _answer(running, recorded, failure)
+    # For the next attempt: nobody waits for it now. Lambda may freeze it until the next event.
+    running.world.sandbox.prepare()
+    return answer
 
 
 def _patience_s(attempt: _Attempt) -> float:
