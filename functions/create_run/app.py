@@ -22,7 +22,7 @@ _MEMBERS = ("tenantId", "manifest", "inputs", "runId", "expectPlanHash")
 _RERUN_MEMBERS = ("inputs", "runId", "expectPlanHash")
 
 bootstrap.make_before_snapshot(
-    "ceilings", "clock", "ids", "machines", "plans", "principals", "runs"
+    "ceilings", "clock", "ids", "machine_counts", "machines", "plans", "principals", "runs"
 )
 
 

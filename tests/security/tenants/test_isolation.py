@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from taskrunner.model.access import SCOPES
-from taskrunner.model.machine_count import MachineCount
 from tests.security.tenants.deployment import a_pack, deployment, digest
 from tests.security.tenants.furnished import NEVER, PAIRS, TENANTS, furnish, owned, plan_hash
 
@@ -275,18 +274,3 @@ def test_the_last_approved_run_is_one_of_the_tenants(made: Deployment, tenant: s
 
     assert "reason" in answer.json["comparison"]
     assert made.strange == []
-
-
-def test_a_warning_near_the_quota_is_about_the_account_and_names_no_tenant() -> None:
-    with deployment() as made:
-        made.world.machine_counts.put(MachineCount(90_012, 90_000, "2025-12-06T03:00:00.000Z"))
-        first, second = (
-            made.request(tenant, "POST", "runs", {"manifest": a_pack("any")}).json
-            for tenant in TENANTS[:2]
-        )
-
-        # The tenants share the machine of the version, so the second one needed no new one.
-        assert [warning["code"] for warning in first["warnings"]] == ["machine_quota_near"]
-        assert "warnings" not in second
-        assert not any(tenant in first["warnings"][0]["message"] for tenant in TENANTS)
-        assert made.strange == []
