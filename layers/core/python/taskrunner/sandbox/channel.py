@@ -23,7 +23,6 @@ _MAX_FILES: Final = 1
 _BLOCK_BYTES: Final = 1024 * 1024
 # Linux takes 200 KB that nobody has received yet.
 _AT_ONCE_BYTES: Final = 64 * 1024
-_LEAST_S: Final = 0.001
 
 
 class ChannelClosedError(Exception):
@@ -88,8 +87,10 @@ class Channel:
         except OSError:
             raise ChannelClosedError from None
 
-    def receive(self) -> tuple[JsonObject, list[int]]:
+    def receive(self, *, takes_files: bool = False) -> tuple[JsonObject, list[int]]:
         """Return the next message and the descriptors of the files that came with it.
+
+        If this end takes none, the kernel closes what the other end has sent.
 
         Raises:
             ChannelClosedError: the other end is closed.
@@ -98,7 +99,7 @@ class Channel:
         """
         self._allow_time()
         try:
-            head, files, _, _ = socket.recv_fds(self._socket, _LENGTH.size, _MAX_FILES)
+            head, files = self._receive_head(takes_files=takes_files)
             if not head:
                 raise ChannelClosedError
             head += self._receive_exactly(_LENGTH.size - len(head))
@@ -116,6 +117,12 @@ class Channel:
             raise NoMessageError
         return message, files
 
+    def _receive_head(self, *, takes_files: bool) -> tuple[bytes, list[int]]:
+        if not takes_files:
+            return self._socket.recv(_LENGTH.size), []
+        head, files, _, _ = socket.recv_fds(self._socket, _LENGTH.size, _MAX_FILES)
+        return head, files
+
     def _receive_exactly(self, size_bytes: int) -> bytes:
         received = bytearray()
         while len(received) < size_bytes:
@@ -128,8 +135,20 @@ class Channel:
 
     def _allow_time(self) -> None:
         """Let the next call of the socket take as long as there is time."""
-        if self._deadline is not None:
-            self._socket.settimeout(max(self._deadline - monotonic(), _LEAST_S))
+        if self._deadline is None:
+            return
+        # Looked at before each call: one that always finds a byte would never time out.
+        left_s = self._deadline - monotonic()
+        if left_s <= 0:
+            raise DeadlineError
+        self._socket.settimeout(left_s)
+
+    def has_message(self) -> bool:
+        """Return whether a message, or its beginning, has come and was not received."""
+        try:
+            return bool(self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        except OSError:
+            return False
 
     def is_closed(self) -> bool:
         """Return whether the other end is closed, and all that it has sent was received."""

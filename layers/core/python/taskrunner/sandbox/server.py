@@ -44,7 +44,7 @@ def serve(descriptor: int, executors_module: str) -> None:
     gc.enable()
     with suppress(ChannelClosedError):
         while True:
-            _, files = channel.receive()
+            _, files = channel.receive(takes_files=True)
             pid = os.fork()
             if pid == 0:
                 os.close(signal.set_wakeup_fd(-1))

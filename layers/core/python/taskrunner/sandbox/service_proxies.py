@@ -56,7 +56,7 @@ class _Caller:
 
     def call_for_files(self, call: Call) -> tuple[Json, list[int]]:
         self.channel.send(messages.encode(call))
-        document, files = self.channel.receive()
+        document, files = self.channel.receive(takes_files=True)
         match answer := messages.decode_from_session(document):
             case Returned(value):
                 return value, files
