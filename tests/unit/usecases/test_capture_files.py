@@ -154,6 +154,15 @@ def test_a_declared_output_that_is_a_link_is_listed_as_failed(tmp_path: Path) ->
     assert (report.name, report.status) == ("report", ArtifactStatus.FAILED)
 
 
+def test_does_not_follow_a_link_that_stands_for_the_folder(tmp_path: Path) -> None:
+    """It could lead to anything that the function may read, such as its environment."""
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "ours/file").write_text("ours")
+    (tmp_path / "output").symlink_to(tmp_path / "ours")
+
+    assert captured(tmp_path / "output") == {}
+
+
 def test_does_not_store_a_hard_link_to_a_file_outside_the_folder(tmp_path: Path) -> None:
     (tmp_path / "ours").write_text("ours")
     output = tmp_path / "output"

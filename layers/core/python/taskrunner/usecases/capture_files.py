@@ -163,9 +163,10 @@ def _found_file(file: Path, folder: Path, note: str | None, redactor: Redactor) 
 def _walk(folder: Path) -> Iterator[tuple[Path, os.stat_result | None]]:
     """Everything under *folder* except folders, with its status, or None where that is unknown.
 
-    Links are not followed. A folder that cannot be read is returned itself.
+    Links are not followed, also if one stands for *folder*: it could name any file of the function.
+    A folder that cannot be read is returned itself.
     """
-    pending = [folder]
+    pending = [] if folder.is_symlink() else [folder]
     while pending:
         current = pending.pop()
         try:
