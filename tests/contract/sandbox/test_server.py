@@ -9,14 +9,18 @@ import threading
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from taskrunner.errors import TryAgainError
+from taskrunner.sandbox import server as server_program
+from taskrunner.sandbox.channel import ChannelClosedError, channel_pair
 from taskrunner.sandbox.launcher import ForkedSandbox
 from tests.contract.sandbox.attempt import AMPLE, HOSTILE_EXECUTORS, SERVICES, Attempt, works
 from tests.contract.sandbox.processes import PATIENCE_S, server_of, wait_for_end, waiting_child
+from tests.fakes import hostile_executors
 from tests.fakes.executor_world import MemoryFunctions
 
 if TYPE_CHECKING:
@@ -84,6 +88,21 @@ def test_a_child_that_waits_ends_with_its_server() -> None:
         child = waiting_child(sandbox)
 
     wait_for_end(child)
+
+
+def test_a_child_whose_server_ended_before_it_began_ends_too() -> None:
+    """The kernel ends a child with its server, but only from when the child has asked for it."""
+    channel, far_end = channel_pair()
+    process = os.fork()
+    if process == 0:
+        server_program._be_child(far_end.fileno(), hostile_executors, server=-1)
+    far_end.close()
+    channel.set_deadline(monotonic() + PATIENCE_S)
+
+    with pytest.raises(ChannelClosedError):
+        channel.receive()
+    assert os.waitpid(process, 0) == (process, 0)
+    channel.close()
 
 
 def test_a_server_that_has_ended_is_replaced(attempt: Attempt) -> None:

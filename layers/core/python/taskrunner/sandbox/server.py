@@ -35,6 +35,7 @@ def serve(descriptor: int, executors_module: str) -> None:
     control = socket.socket(fileno=descriptor)
     channel = Channel(control)
     child_ended = _child_end_signals()
+    server = os.getpid()
     executors: Executors = import_module(executors_module)
     for reference in executors.references():
         executors.find(reference)
@@ -51,7 +52,7 @@ def serve(descriptor: int, executors_module: str) -> None:
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 control.close()
                 child_ended.close()
-                _be_child(files[0], executors)
+                _be_child(files[0], executors, server)
             os.close(files[0])
             channel.send(messages.encode(Forked(pid)))
             channel.send(messages.encode(_wait(pid, control, child_ended)))
@@ -92,11 +93,12 @@ def _wait(pid: int, control: socket.socket, child_ended: socket.socket) -> Exite
     return Exited(status, *limits.used(used))
 
 
-def _be_child(descriptor: int, executors: Executors) -> NoReturn:
+def _be_child(descriptor: int, executors: Executors, server: int) -> NoReturn:
     try:
         os.setsid()
         limits.die_with_parent()
-        child.run(Channel(socket.socket(fileno=descriptor)), executors)
+        if os.getppid() == server:  # else it had ended before, and nobody would end this process
+            child.run(Channel(socket.socket(fileno=descriptor)), executors)
     finally:
         # Not sys.exit, which would run the server's own clean-up a second time.
         os._exit(0)
