@@ -335,6 +335,11 @@ def call_a_function_after_a_file(_: JsonObject, work: Work) -> Any:  # noqa: ANN
     return work.functions.invoke("change-window", {})
 
 
+def remove_a_folder(parameters: JsonObject, work: Work) -> JsonObject:
+    (work.output.parent / parameters["folder"]).rmdir()
+    return {"removed": True}
+
+
 def open_many_files(_: JsonObject, work: Work) -> JsonObject:
     opened: list[Any] = []
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic
@@ -44,6 +45,14 @@ def wait_for_end(pid: int) -> None:
 def running_child(sandbox: ForkedSandbox, request: AttemptRequest) -> int:
     """Return the process id of the child that has begun an attempt."""
     return _child_of(sandbox._begun[id(request)])
+
+
+def wait_for_report(sandbox: ForkedSandbox, request: AttemptRequest) -> None:
+    """Wait until the server has reported the end of a child that has begun an attempt."""
+    connection: Any = sandbox._begun[id(request)]._channel._socket
+    deadline = monotonic() + PATIENCE_S
+    while b"Exited" not in connection.recv(1000, socket.MSG_PEEK):
+        assert monotonic() < deadline, "no end was reported"
 
 
 def wait_for_file(file: Path) -> None:

@@ -14,16 +14,19 @@ import pytest
 
 from taskrunner.errors import TryAgainError
 from taskrunner.model.run import Reason
+from taskrunner.sandbox.attempt_folder import attempt_folder
 from taskrunner.sandbox.launcher import ForkedSandbox
 from tests.contract.sandbox.attempt import AMPLE, HOSTILE_EXECUTORS, SERVICES, Attempt, works
 from tests.contract.sandbox.processes import (
+    PATIENCE_S,
     running_child,
     server_of,
     wait_for_end,
     wait_for_file,
+    wait_for_report,
     waiting_child,
 )
-from tests.fakes.executor_world import MemoryFunctions
+from tests.fakes.executor_world import MemoryArtifacts, MemoryFunctions
 
 
 class TestBegun:
@@ -159,6 +162,17 @@ class TestBegun:
         with attempt.sandbox.begun(request):
             assert attempt.sandbox.execute(request, SERVICES).outputs == {"text": "hello"}
 
+    def test_kills_no_other_process_with_the_number_of_one_that_has_ended(
+        self, attempt: Attempt, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The record of the start may take so long that the number is another's."""
+        request = attempt.request("echo", text="hello")
+        with attempt.sandbox.begun(request):
+            wait_for_report(attempt.sandbox, request)
+            monkeypatch.setattr(os, "killpg", pytest.fail)
+            monkeypatch.setattr(os, "kill", pytest.fail)
+            assert attempt.sandbox.execute(request, SERVICES).outputs == {"text": "hello"}
+
     @pytest.mark.parametrize("is_executed", [True, False])
     def test_may_be_made_again_if_the_server_was_killed(
         self, attempt: Attempt, *, is_executed: bool
@@ -195,6 +209,12 @@ class TestEndOfTheProcess:
 
         assert not Path(f"/proc/{child}").exists()
 
+    def test_files_are_looked_at_only_if_it_is_awaited(self, attempt: Attempt) -> None:
+        """One that a dying process makes may still change while it is searched and stored."""
+        assert not attempt("echo").may_have_files
+        assert attempt("write_files", report="done").may_have_files
+        assert attempt("raise_it", error="KeyError").may_have_files
+
     def test_a_server_that_dies_with_it_is_replaced(self, attempt: Attempt) -> None:
         assert works(attempt)
         server = server_of(attempt.sandbox)
@@ -218,3 +238,20 @@ def test_an_attempt_without_a_call_takes_no_thread(
     monkeypatch.setattr(threading.Thread, "start", pytest.fail)
 
     assert works(attempt)
+
+
+def test_no_other_attempt_gets_a_folder_that_a_late_service_may_write_to(attempt: Attempt) -> None:
+    may_answer = threading.Event()
+
+    class LateArtifacts(MemoryArtifacts):
+        def fetch(self, name: str, into: Path) -> bool:  # noqa: ARG002
+            return may_answer.wait(PATIENCE_S)
+
+    with attempt_folder() as folder:
+        request = attempt.request("fetch_into", replace(AMPLE, wall_s=0.5), into="report")
+        request = replace(request, folder=folder)
+        services = replace(SERVICES, artifacts=LateArtifacts({}))
+        assert attempt.sandbox.execute(request, services).reason is Reason.TIMEOUT
+    with attempt_folder() as next_folder:
+        may_answer.set()
+        assert next_folder != folder

@@ -126,3 +126,8 @@ def test_parameters_that_do_not_fit_fail_the_attempt_before_it_executes(attempt:
     assert result.reason is Reason.EXECUTOR_ERROR
     assert result.message == "$.with.region: unknown parameter 'region'"
     assert attempt("take_nothing").outputs == {"executed": True}
+
+
+@pytest.mark.parametrize("name", ["output", "scratch"])
+def test_an_executor_may_remove_its_folders(attempt: Attempt, name: str) -> None:
+    assert attempt("remove_a_folder", folder=name).outputs == {"removed": True}

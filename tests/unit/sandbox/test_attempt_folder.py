@@ -5,6 +5,7 @@ If the function was killed, the next attempt removes the folder.
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from taskrunner.sandbox.attempt_folder import attempt_folder
+from taskrunner.sandbox.attempt_folder import abandon, attempt_folder
 
 # An attempt in a process of its own: it prints its folder and goes on until its input ends.
 ATTEMPT = """
@@ -167,3 +168,46 @@ def test_attempts_at_the_same_time_never_get_the_same_folder() -> None:
         pass
     with attempt_folder() as first, attempt_folder() as second:
         assert first != second
+
+
+def test_a_folder_that_another_one_was_put_in_place_of_is_removed() -> None:
+    """The lock is on the first one, and another function would take the second as abandoned."""
+    with attempt_folder() as folder:
+        folder.rename(f"{folder}-moved")
+        for path in (folder, folder / "output", folder / "scratch"):
+            path.mkdir(mode=0o700)
+
+    assert not folder.exists()
+    with attempt_folder() as other:
+        assert list(other.parent.iterdir()) == [other]
+
+
+def no_more_locks(*_: int) -> None:
+    raise OSError("no more locks")
+
+
+def open_files() -> int:
+    return len(set(Path("/proc/self/fd").iterdir()))
+
+
+def test_a_folder_is_removed_when_the_next_attempt_cannot_begin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with attempt_folder() as folder:
+        pass
+    (folder.parent / "abandoned").mkdir()
+    before = open_files()
+
+    monkeypatch.setattr(fcntl, "flock", no_more_locks)
+    with pytest.raises(OSError, match="no more locks"), attempt_folder():
+        pass
+
+    assert not folder.exists()
+    assert open_files() == before - 1
+
+
+def test_a_folder_that_was_abandoned_is_removed() -> None:
+    with attempt_folder() as folder:
+        abandon(folder)
+
+    assert not folder.exists()

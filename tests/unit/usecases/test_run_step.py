@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -87,6 +89,17 @@ def showing(text: str) -> str:
         outputs: [{name: all, type: object, expression: "{{ steps.ship.outputs }}"}]
         """,
     )
+
+
+class Afterwards(ThreadSandbox):
+    """A sandbox that changes something after an attempt."""
+
+    def __init__(self, change: Callable[[AttemptResult, AttemptRequest], AttemptResult]) -> None:
+        super().__init__()
+        self._change = change
+
+    def execute(self, request: AttemptRequest, services: Services) -> AttemptResult:
+        return self._change(super().execute(request, services), request)
 
 
 class EndsTheRun(ThreadSandbox):
@@ -238,6 +251,26 @@ class TestAttempt:
         (artifact,) = world.artifacts.list(TENANT, "run-7")
         assert (artifact.name, artifact.source_path) == ("bundle", "/output/bundle.zip")
         assert last_of_a_step(world).metadata["artifacts"] == "bundle"
+
+    def test_captures_nothing_if_its_process_may_still_be_ending(self) -> None:
+        world = a_world(BUILD)
+        world.sandbox = Afterwards(lambda result, _: replace(result, may_have_files=False))
+
+        step(world, "build")
+
+        assert world.artifacts.list(TENANT, "run-7") == []
+
+    def test_may_remove_its_output(self) -> None:
+        def without_output(result: AttemptResult, request: AttemptRequest) -> AttemptResult:
+            shutil.rmtree(request.output)
+            return result
+
+        world = a_world(BUILD)
+        world.sandbox = Afterwards(without_output)
+
+        assert step(world, "build") == {"status": "Succeeded", "attempt": 1}
+
+        assert world.artifacts.list(TENANT, "run-7") == []
 
     @pytest.mark.parametrize("end", [cancelled, failed_and_settled])
     def test_captures_nothing_once_its_run_takes_no_artifacts(

@@ -51,9 +51,13 @@ class AttemptRequest:
         return self.folder / OUTPUT_FOLDER
 
     def has_files(self) -> bool:
-        """Return whether there is anything in the folders."""
+        """Return whether there is anything in the folders, or a folder cannot be looked at."""
         # Not with pathlib, which took a fifth of a millisecond for each attempt.
-        return any(os.listdir(f"{self.folder}/{name}") for name in (OUTPUT_FOLDER, SCRATCH_FOLDER))  # noqa: PTH208
+        folders = [f"{self.folder}/{name}" for name in (OUTPUT_FOLDER, SCRATCH_FOLDER)]
+        try:
+            return any(os.listdir(folder) for folder in folders)  # noqa: PTH208
+        except OSError:  # the executor has removed it, or put something else in its place
+            return True
 
     @property
     def scratch(self) -> Path:
@@ -75,10 +79,12 @@ class AttemptResult:
     """The result of an attempt.
 
     When *reason* is None, it succeeded with *outputs*. Otherwise it failed for *reason*, and
-    *message* explains the failure to the pack's author.
+    *message* explains the failure to the pack's author. *may_have_files* is false if its folders
+    were empty when it answered. Its process may end later then, so they are not looked at again.
     """
 
     outputs: Json = None
     reason: Reason | None = None
     message: str = ""
     usage: Usage = Usage()
+    may_have_files: bool = True

@@ -46,6 +46,10 @@ class _Lock:
             self.close()
             raise
 
+    def is_on(self, folder: str) -> bool:
+        """Return whether *folder* is still the one that was locked."""
+        return os.path.samestat(os.fstat(self._descriptor), os.lstat(folder))
+
     def close(self) -> None:
         os.close(self._descriptor)
 
@@ -70,7 +74,8 @@ class _Folder:
         folders = (self._name, *self._inner)
         try:
             return (
-                all(os.lstat(folder).st_mode == stat.S_IFDIR | _PRIVATE for folder in folders)
+                self._lock.is_on(self._name)
+                and all(os.lstat(folder).st_mode == stat.S_IFDIR | _PRIVATE for folder in folders)
                 and set(os.listdir(self._name)) == _NAMES  # noqa: PTH208 - faster than pathlib
                 and not any(os.listdir(folder) for folder in self._inner)  # noqa: PTH208
             )
@@ -92,26 +97,33 @@ def attempt_folder() -> Iterator[Path]:
     """Yield a folder that contains `output` and `scratch`, both empty; clear or remove it then."""
     parent = f"{tempfile.gettempdir()}/taskrunner-attempts-{os.getuid()}"
     folder = _taken(parent)
-    if folder is None or not _own.issuperset(os.listdir(parent)):  # noqa: PTH208
-        folder = _cleared(Path(parent), folder)
     try:
+        if folder is None or not _own.issuperset(os.listdir(parent)):  # noqa: PTH208
+            folder = _cleared(Path(parent), folder)
         yield folder.path
     except BaseException:
-        folder.remove()  # the attempt's process may not have ended yet
+        if folder is not None:
+            folder.remove()  # the attempt's process may not have ended yet
         raise
-    if folder.is_as_made():
+    if folder.path.name in _own and folder.is_as_made():
         _kept.append(folder)
     else:
         folder.remove()
 
 
+def abandon(path: Path) -> None:
+    """Let no other attempt get the folder *path*: something may still write to it."""
+    _own.discard(path.name)
+
+
 def _taken(parent: str) -> _Folder | None:
     """Return a folder in *parent* that an attempt has left empty, if there still is one."""
-    while _kept:
-        folder = _kept.pop()
-        if folder.is_in(parent) and folder.is_as_made():
-            return folder
-        folder.remove()
+    with suppress(IndexError):  # there is none any more: other threads take them, too
+        while True:
+            folder = _kept.pop()
+            if folder.is_in(parent) and folder.is_as_made():
+                return folder
+            folder.remove()
     return None
 
 

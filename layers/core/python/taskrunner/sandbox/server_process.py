@@ -9,11 +9,12 @@ import subprocess
 import sys
 import weakref
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from taskrunner.sandbox import messages, results
+from taskrunner.sandbox import attempt_folder, messages, results
 from taskrunner.sandbox.attempt import Usage
 from taskrunner.sandbox.channel import ChannelClosedError, channel_pair
 from taskrunner.sandbox.messages import (
@@ -141,11 +142,13 @@ class ServerProcess:
 
     def withdraw(self) -> None:
         """Kill the child that has begun an attempt, if one has, and see it to its end."""
-        if self._waiting and self._waiting[0].request is not None:
+        if self._waiting and (request := self._waiting[0].request) is not None:
             try:
                 self._discard_child()
             except ChannelClosedError:
                 self._is_busy = True
+                # The child ends with the server, and nobody sees when.
+                attempt_folder.abandon(request.folder)
 
     def execute(self, request: AttemptRequest, services: Services) -> AttemptResult:
         """Give the attempt to a child of its own, and see it to its end.
@@ -161,7 +164,7 @@ class ServerProcess:
         opening = child.opening(_prepare(request), request)
         is_in_time = session.run(opening, request.limits.wall_s)
         # Either the child has said everything, or its time is over: it must not go on.
-        _kill(pid)
+        self._kill(pid)
         child.channel.shut_down()
         wall_s = monotonic() - started
         if isinstance(session.ending, Finished):
@@ -175,10 +178,12 @@ class ServerProcess:
         self._is_busy = False
         usage = Usage(wall_s=wall_s, cpu_s=exited.cpu_s, memory_mib=exited.memory_mib)
         if not is_in_time:
-            return results.out_of_time(request.limits, usage)
-        if session.error is not None:
+            result = results.out_of_time(request.limits, usage)
+        elif session.error is not None:
             raise session.error
-        return results.result(session.ending, exited.status, request.limits, usage)
+        else:
+            result = results.result(session.ending, exited.status, request.limits, usage)
+        return replace(result, may_have_files=not self._is_child_ending)
 
     def _see_last_child_end(self) -> None:
         if self._is_child_ending:
@@ -197,7 +202,7 @@ class ServerProcess:
 
     def _discard_child(self) -> None:
         child, pid = self._take_child()
-        _kill(pid)
+        self._kill(pid)
         self._see_end(child)
 
     def _see_end(self, child: _Child) -> None:
@@ -210,6 +215,17 @@ class ServerProcess:
             raise ChannelClosedError
         pid = self._receive(Forked).pid
         return self._waiting.pop(), pid
+
+    def _kill(self, pid: int) -> None:
+        """Kill the child *pid*, unless its end was reported, perhaps long ago."""
+        # Else the number still belongs to it, or did a moment ago, and the server forks no other
+        # before its report. A child that does not lead a process group yet is alone.
+        if self._channel.has_message():
+            return
+        for kill in (os.killpg, os.kill):
+            with suppress(OSError):  # it has ended
+                kill(pid, signal.SIGKILL)
+                return
 
     def _receive(self, expected: type[_Expected]) -> _Expected:
         document, _ = self._channel.receive()
@@ -232,14 +248,3 @@ def _end(process: subprocess.Popen[bytes], channel: Channel, waiting: list[_Chil
 
 def _import_path() -> str:
     return json.dumps([str(Path(path).resolve()) for path in sys.path if path])
-
-
-def _kill(pid: int) -> None:
-    # The number still belongs to this child, or did a moment ago: the server is about to report its
-    # end, and forks no other before that. A child that does not lead a process group yet is alone.
-    for kill in (os.killpg, os.kill):
-        try:
-            return kill(pid, signal.SIGKILL)
-        except OSError:
-            continue  # it has ended
-    return None

@@ -9,7 +9,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
 from taskrunner.executors.work import EgressDenied, ExecutorFailure
-from taskrunner.sandbox import messages
+from taskrunner.sandbox import attempt_folder, messages
 from taskrunner.sandbox.channel import ChannelClosedError, DeadlineError, NoMessageError
 from taskrunner.sandbox.messages import (
     CallDenied,
@@ -87,7 +87,10 @@ class Session:
         thread = threading.Thread(target=self._serve, args=[call], daemon=True)
         thread.start()
         thread.join(until - monotonic())
-        return not thread.is_alive()
+        if not thread.is_alive():
+            return True
+        attempt_folder.abandon(self._folder)  # a service may write to it later
+        return False
 
     def _first_call(self, opening: Sequence[Message], until: float) -> _Call | None:
         """Return the first call of a child; None if it has ended, as most do without a call.

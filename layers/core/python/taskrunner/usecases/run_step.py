@@ -201,7 +201,8 @@ def _perform(attempt: _Attempt, folder: Path) -> tuple[AttemptResult, Sequence[A
         ended = replace(
             ended, outputs=redactor.json(ended.outputs), message=redactor.text(ended.message)
         )
-        captured = _capture(attempt, folder / OUTPUT_FOLDER, redactor)
+        output = folder / OUTPUT_FOLDER
+        captured = _capture(attempt, output, redactor) if ended.may_have_files else []
     return usable_and_bounded(ended), captured
 
 
@@ -223,7 +224,10 @@ def _deferred_when_refused(attempt: _Attempt, redactor: Redactor | None = None) 
 
 def _capture(attempt: _Attempt, folder: Path, redactor: Redactor) -> Sequence[Artifact]:
     """Capture what the attempt wrote, unless its run has ended and would not record it."""
-    if not any(folder.iterdir()):
+    try:
+        if not any(folder.iterdir()):
+            return []
+    except (FileNotFoundError, NotADirectoryError):  # the executor has removed it
         return []
     run, world = attempt.running.snapshot.run, attempt.running.world
     if not world.runs.snapshot(run.tenant, run.run_id).run.takes_artifacts:
