@@ -276,6 +276,11 @@ def crash(_: JsonObject, __: Work) -> JsonObject:
     return {}
 
 
+def be_stopped(_: JsonObject, __: Work) -> JsonObject:
+    signal.raise_signal(signal.SIGSTOP)
+    return {}
+
+
 def be_killed(_: JsonObject, __: Work) -> JsonObject:
     signal.raise_signal(signal.SIGKILL)
     return {}

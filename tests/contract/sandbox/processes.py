@@ -36,10 +36,15 @@ def _child_of(server: ServerProcess) -> int:
 
 def wait_for_end(pid: int) -> None:
     """Wait until a process has ended, whether or not its parent has noticed."""
-    status, deadline = Path(f"/proc/{pid}/stat"), monotonic() + PATIENCE_S
     with suppress(FileNotFoundError, ProcessLookupError):
-        while status.read_text().rpartition(")")[2].split()[0] != "Z":
-            assert monotonic() < deadline, "the process goes on"
+        wait_for_state(pid, "Z")
+
+
+def wait_for_state(pid: int, state: str) -> None:
+    """Wait until a process has a state of proc(5)."""
+    status, deadline = Path(f"/proc/{pid}/stat"), monotonic() + PATIENCE_S
+    while status.read_text().rpartition(")")[2].split()[0] != state:
+        assert monotonic() < deadline, "the process goes on"
 
 
 def running_child(sandbox: ForkedSandbox, request: AttemptRequest) -> int:

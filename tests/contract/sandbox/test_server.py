@@ -19,7 +19,14 @@ from taskrunner.sandbox import server as server_program
 from taskrunner.sandbox.channel import ChannelClosedError, channel_pair
 from taskrunner.sandbox.launcher import ForkedSandbox
 from tests.contract.sandbox.attempt import AMPLE, HOSTILE_EXECUTORS, SERVICES, Attempt, works
-from tests.contract.sandbox.processes import PATIENCE_S, server_of, wait_for_end, waiting_child
+from tests.contract.sandbox.processes import (
+    PATIENCE_S,
+    running_child,
+    server_of,
+    wait_for_end,
+    wait_for_state,
+    waiting_child,
+)
 from tests.fakes import hostile_executors
 from tests.fakes.executor_world import MemoryFunctions
 
@@ -149,6 +156,18 @@ def test_a_server_ends_when_its_parent_closes_the_channel(tmp_path: Path) -> Non
 
     assert server._process.wait(PATIENCE_S) == 0
     sandbox.close()
+
+
+def test_a_server_whose_child_is_stopped_ends_with_its_parent(tmp_path: Path) -> None:
+    sandbox = ForkedSandbox(HOSTILE_EXECUTORS)
+    request = Attempt(sandbox, tmp_path).request("be_stopped")
+    with sandbox.begun(request):
+        wait_for_state(running_child(sandbox, request), "T")
+        server = sandbox._begun[id(request)]
+
+        server._channel.close()
+
+        assert server._process.wait(PATIENCE_S) == 0
 
 
 def test_a_sandbox_that_is_collected_leaves_no_process(tmp_path: Path) -> None:

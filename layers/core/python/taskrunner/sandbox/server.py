@@ -84,11 +84,13 @@ def _wait(pid: int, control: socket.socket, child_ended: socket.socket) -> Exite
     with selectors.DefaultSelector() as selector:
         selector.register(child_ended, selectors.EVENT_READ)
         selector.register(control, selectors.EVENT_READ)
-        ready = {key.fileobj for key, _ in selector.select()}
-    if child_ended in ready:
-        child_ended.recv(64)
-    else:  # the parent sends nothing while a child runs, so it has gone
-        os.kill(pid, signal.SIGKILL)
+        while child_ended in {key.fileobj for key, _ in selector.select()}:
+            child_ended.recv(64)
+            ended, status, used = os.wait4(pid, os.WNOHANG)
+            if ended:  # and was not only stopped
+                return Exited(status, *limits.used(used))
+    # The parent sends nothing while a child runs, so it has gone.
+    os.kill(pid, signal.SIGKILL)
     _, status, used = os.wait4(pid, 0)
     return Exited(status, *limits.used(used))
 
