@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from taskrunner import executors
 from taskrunner.errors import TryAgainError
 from taskrunner.sandbox import server as server_program
 from taskrunner.sandbox.channel import ChannelClosedError, channel_pair
@@ -27,7 +28,6 @@ from tests.contract.sandbox.processes import (
     wait_for_state,
     waiting_child,
 )
-from tests.fakes import hostile_executors
 from tests.fakes.executor_world import MemoryFunctions
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def test_a_child_whose_server_ended_before_it_began_ends_too() -> None:
     channel, far_end = channel_pair()
     process = os.fork()
     if process == 0:
-        server_program._be_child(far_end.fileno(), hostile_executors, server=-1)
+        server_program._be_child(far_end.fileno(), executors, server=-1)
     far_end.close()
     channel.set_deadline(monotonic() + PATIENCE_S)
 
