@@ -32,7 +32,7 @@ import pytest
 from taskrunner.adapters.approvals import DynamoApprovals
 from taskrunner.adapters.logs import JsonLines, logger
 from taskrunner.bootstrap import AwsWorld
-from taskrunner.errors import NotFoundError
+from taskrunner.errors import MachineQuotaError, NotFoundError
 from taskrunner.model.artifact import EVIDENCE_BUNDLE
 from taskrunner.ports.approvals import GateChange
 from tests.architecture.events import event_rows
@@ -298,6 +298,7 @@ def play() -> Play:
         _play_signed(players)
         _play_broken(players)
         _play_expired(players)
+        _play_at_the_quota(players)
         _play_reconciled(players)
         made.engine.rest()
         tokens = {event["token"] for _, event in made.engine.calls if "token" in event}
@@ -424,6 +425,27 @@ def _play_expired(players: _Players) -> None:
     for folder in (*readers, "end_machine_call", "settle_run", "reconcile"):
         with players.recorder.playing(folder), pytest.raises(NotFoundError):
             players.stage.worlds[folder].plans.get("tenant-prod", "sha256:" + "0" * 64)
+
+
+def _play_at_the_quota(players: _Players) -> None:
+    """Create runs of a version with a machine and of one without, in a full account.
+
+    The account of the emulator is never full, so AWS's refusal is one that the adapters remember.
+    """
+    ana = players.stage.engine.client()
+    known = pack("- {id: one, run: {uses: builtin:noop}}", name="known")
+    ended(ana, _create(ana, known, {}))
+    full_until = datetime.now(UTC).timestamp() + 300
+    vars(players.stage.worlds["create_run"].machines)["_full_until"] = full_until
+    ended(ana, _create(ana, known, {}))
+    refused = ana("POST", "runs", {"manifest": UNSTARTED, "inputs": {}})
+    assert (refused.status, refused.json["error"]["code"]) == (503, "machine_quota_reached")
+    machines = players.stage.worlds["reconcile"].machines
+    vars(machines)["_full_until"] = full_until
+    with players.recorder.playing("reconcile"), pytest.raises(MachineQuotaError):
+        machines.name("unstarted", "1.0.0", {})
+    for folder in ("create_run", "reconcile"):
+        vars(players.stage.worlds[folder].machines)["_full_until"] = 0.0
 
 
 def _play_reconciled(players: _Players) -> None:

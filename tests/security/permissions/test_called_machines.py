@@ -46,6 +46,18 @@ def test_nobody_makes_or_deletes_machines_of_others(account: Account) -> None:
             assert may(account, action, resource) == set()
 
 
+def test_nobody_reads_machines_of_others(account: Account) -> None:
+    of_a_pack = f"{HERE}:stateMachine:taskrunner_a-pack-{'0' * 32}"
+
+    for resource in (CALLED, f"{HERE}:stateMachine:taskrunner_machine_a-{'0' * 32}"):
+        assert may(account, "states:DescribeStateMachine", resource) == set()
+    for resource in (OF_A_PACK, of_a_pack):
+        assert may(account, "states:DescribeStateMachine", resource) == {
+            "CreateRunFunction",
+            "ReconcileFunction",
+        }
+
+
 def test_few_functions_see_and_stop_their_executions(account: Account) -> None:
     assert may(account, "states:DescribeExecution", EXECUTION) == {
         "EndMachineCallFunction",
