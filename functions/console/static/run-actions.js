@@ -13,6 +13,12 @@ export function warningsOf(runId) {
   return warnings.get(runId) ?? [];
 }
 
+/** Goes to the page of a run that was started here, which shows the warnings of this answer. */
+export function goToNewRun(created) {
+  warnings.set(created.runId, created.warnings);
+  location.hash = runLink(created.runId);
+}
+
 /** Cancels a run, once the person has confirmed it. */
 export function cancelRun(runId) {
   return confirm({
@@ -38,7 +44,5 @@ export async function runAgain(run) {
       created = await post(pathOf`/runs/${run.runId}/rerun`, body, { 'Idempotency-Key': key });
     },
   });
-  if (!created) return;
-  warnings.set(created.runId, created.warnings);
-  location.hash = runLink(created.runId);
+  if (created) goToNewRun(created);
 }

@@ -5,7 +5,7 @@ import { post } from './api.js';
 import { h } from './dom.js';
 import { confirm } from './dialog.js';
 import { ConsoleElement } from './element.js';
-import { runLink } from './places.js';
+import { goToNewRun } from './run-actions.js';
 import { everything, treeOfPlan } from './run-model.js';
 import { facts } from './value-view.js';
 import { plural, size } from './words.js';
@@ -147,7 +147,7 @@ class SimulatePage extends ConsoleElement {
         );
       },
     });
-    if (created) location.hash = runLink(created.runId);
+    if (created) goToNewRun(created);
   }
 }
 

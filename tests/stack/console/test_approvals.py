@@ -35,6 +35,8 @@ _SCANNED: Final = pack(
     name="scanned-app",
 )
 
+_WARNING: Final = "the account nears its quota <b>of machines</b>"
+
 
 def _start(person: Person, manifest: str) -> str:
     """Simulate a pack, run it, and return the run's id."""
@@ -45,6 +47,13 @@ def _start(person: Person, manifest: str) -> str:
     person.page.get_by_role("button", name="Start the run").click()
     person.page.wait_for_url("**#/runs/run-*")
     return person.page.url.rpartition("/")[2]
+
+
+def _with_a_warning(route: Route) -> None:
+    """Answer as the service does near the quota of machines."""
+    answer = route.fetch()
+    warnings = [{"code": "machine_quota_near", "message": _WARNING}]
+    route.fulfill(response=answer, json={**answer.json(), "warnings": warnings})
 
 
 def test_a_second_person_approves_and_the_run_goes_to_its_end(
@@ -163,24 +172,26 @@ def test_a_run_is_repeated_with_another_input(alice: Person, failed_run: str) ->
 def test_the_page_of_a_repeated_run_shows_what_the_service_warns_of(
     alice: Person, failed_run: str
 ) -> None:
-    message = "the account nears its quota <b>of machines</b>"
-
-    def with_a_warning(route: Route) -> None:
-        answer = route.fetch()
-        warned = {**answer.json(), "warnings": [{"code": "machine_quota_near", "message": message}]}
-        route.fulfill(response=answer, json=warned)
-
-    alice.page.route("**/rerun", with_a_warning)
+    alice.page.route("**/rerun", _with_a_warning)
     alice.go(f"#/runs/{failed_run}")
     expect(alice.page.get_by_role("heading", level=1)).to_contain_text(failed_run)
-    expect(alice.page.get_by_text(message)).to_be_hidden()
+    expect(alice.page.get_by_text(_WARNING)).to_be_hidden()
 
     alice.page.get_by_role("button", name="Run again …").click()
     alice.page.get_by_role("dialog").get_by_role("button", name="Start a new run").click()
 
     expect(alice.page.get_by_role("heading", level=1)).not_to_contain_text(failed_run)
-    expect(alice.page.get_by_role("status").get_by_text(message)).to_be_visible()
+    expect(alice.page.get_by_role("status").get_by_text(_WARNING)).to_be_visible()
     alice.page.unroute("**/rerun")
     alice.go(f"#/runs/{failed_run}")
     expect(alice.page.get_by_role("heading", level=1)).to_contain_text(failed_run)
-    expect(alice.page.get_by_text(message)).to_be_hidden()
+    expect(alice.page.get_by_text(_WARNING)).to_be_hidden()
+
+
+def test_the_page_of_a_simulated_run_shows_what_the_service_warns_of(alice: Person) -> None:
+    alice.page.route("**/runs", _with_a_warning)
+
+    _start(alice, pack("- {id: one, run: {uses: builtin:noop}}", name="new-here"))
+
+    expect(alice.page.get_by_role("status").get_by_text(_WARNING)).to_be_visible()
+    alice.page.unroute("**/runs")
