@@ -235,6 +235,17 @@ class TestQuota:
         with pytest.raises(TryAgainError, match="is not ready yet"):
             stubbed.start()
 
+    def test_a_busy_aws_says_nothing_about_the_quota(self, stubbed: Stubbed) -> None:
+        """AWS refused a machine of another version minutes ago, and not this one."""
+        self.fill(stubbed)
+        stubbed.clock.time += 30
+        for _ in range(7):
+            stubbed.expect_start("StateMachineDeleting")
+            stubbed.expect_create("StateMachineDeleting")
+
+        with pytest.raises(TryAgainError, match="is not ready yet"):
+            stubbed.start()
+
     def test_lets_runs_use_a_machine_that_exists(self, stubbed: Stubbed) -> None:
         self.fill(stubbed)
         stubbed.expect_describe(stubbed.arn)

@@ -97,7 +97,7 @@ class StepFunctionsMachines:
         self, run: Run, definition: JsonObject, execution_input: Mapping[str, object]
     ) -> bool:
         text = json.dumps(execution_input, ensure_ascii=False, separators=(",", ":"))
-        made: bool | None = None
+        began, made = self._now(), None
         for pause_s in (*_PAUSES_S, None):
             try:
                 with translated("start the execution"):
@@ -117,14 +117,15 @@ class StepFunctionsMachines:
                 return bool(made)
             if pause_s is not None:
                 self._sleep(pause_s)
-        if made is None and self._now() < self._full_until:
+        if made is None and self._full_until >= began + _FULL_S:  # AWS has refused this machine
             raise MachineQuotaError
         raise TryAgainError(f"the machine {run.machine} is not ready yet")
 
     def _create_machine(self, run: Run, definition: JsonObject) -> bool | None:
         """Create the run's machine, or return None if AWS asks to try again later.
 
-        Returns False if another call has created it just before.
+        Returns False if another call has created it just before with other settings. With the same
+        ones, AWS answers as if this call had created it.
 
         Raises:
             TryAgainError: since the run was recorded, the stack has been updated, so its machine
