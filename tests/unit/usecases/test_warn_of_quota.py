@@ -153,8 +153,21 @@ class TestAtTheQuota:
 
         assert len(world.machines.started) == 1
 
+    def test_a_repeated_request_warns_again_while_the_run_waits(self) -> None:
+        world = a_world()
+        world.machines.refusal = MachineQuotaError()
+        first = create(world, idempotency_key="k-1")
+        assert create(world, idempotency_key="k-1") == first
+        world.machines.refusal = None
 
-def test_a_repeated_request_is_answered_without_the_warning() -> None:
+        again = create(world, idempotency_key="k-1")
+
+        assert [warning["code"] for warning in again["warnings"]] == ["machine_quota_near"]
+        assert list(world.runs.stored) == [(TENANT, "run-7")]
+        assert len(world.machines.started) == 1
+
+
+def test_a_repeated_request_is_answered_without_the_warning_once_the_run_has_begun() -> None:
     world = a_world()
     first = create(world, idempotency_key="k-1")
 
