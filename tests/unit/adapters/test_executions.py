@@ -323,8 +323,17 @@ class TestStart:
         stubbed.expect_start()
         stubbed.expect_start("ExecutionAlreadyExists")
 
-        stubbed.start()
-        stubbed.start()
+        assert [stubbed.start(), stubbed.start()] == [False, False]
+
+    def test_says_that_it_made_the_machine_although_the_answer_to_the_start_was_lost(
+        self, stubbed: Stubbed
+    ) -> None:
+        stubbed.expect_start("StateMachineDoesNotExist")
+        stubbed.expect_describe()
+        stubbed.expect_create()
+        stubbed.expect_start("ExecutionAlreadyExists")
+
+        assert stubbed.start()
 
     @pytest.mark.parametrize("error", ["ThrottlingException", "ExecutionLimitExceeded"])
     def test_asks_the_caller_to_try_again_when_aws_is_busy(
