@@ -30,7 +30,8 @@ BUILT_IN = {"s3", "cloudformation deploy"}
 SERVICES = {"s3api": "s3"}
 _CONTINUED = re.compile(r"\\\n\s*")
 _COMMAND = re.compile(r"\baws ([a-z0-9-]+ [a-z0-9-]+(?: [^`\n|]*)?)")
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"", re.DOTALL)
+# An apostrophe after a letter quotes nothing.
+_QUOTED = re.compile(r"(?<!\w)'[^']*'|\"[^\"]*\"", re.DOTALL)
 
 
 def commands(page: Path) -> Iterator[list[str]]:
