@@ -28,8 +28,9 @@ class Sandbox(Protocol):
     def begun(self, request: AttemptRequest) -> AbstractContextManager[None]:
         """Begin *request* without waiting, and end it with the block if it was not executed inside.
 
-        `execute` with the same request goes on with it. Before that it is served nothing, so it has
-        no effect outside its process and its folder. A large one begins when it is executed.
+        `execute` with the same request goes on with it. No call of its executor is answered before
+        that, so it has no effect outside its process and its folder. A large attempt begins when it
+        is executed.
         """
         ...
 

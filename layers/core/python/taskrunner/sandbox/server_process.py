@@ -170,7 +170,7 @@ class ServerProcess:
         if isinstance(session.ending, Finished):
             wall_s = max(wall_s, session.ending.wall_s)  # it may have begun earlier
         if isinstance(session.ending, Finished) and not request.has_files():
-            # Taking a process apart takes longer than most attempts, and nothing depends on it.
+            # The kernel takes longer to end a process than most attempts take. Nobody waits for it.
             self._is_child_ending = True
             exited = Exited(0, session.ending.cpu_s, session.ending.memory_mib)
         else:

@@ -145,8 +145,9 @@ def _attempt(running: RunningStep, remaining_s: float, deadline: datetime) -> _A
 def _begun(attempt: _Attempt, folder: Path) -> Iterator[_Attempt]:
     """Let the attempt's process begin while the start is recorded, and end it if that is refused.
 
-    Until the start is recorded the process is served nothing, so it has no effect that could be
-    repeated. An attempt with secrets begins later, because they are read after the start.
+    The function answers none of its calls before the start is recorded. So it can have no effect
+    until then, and may be ended and begun again. Secrets are read after the start, so an attempt
+    that needs them begins later.
     """
     limits, _ = _limits(attempt)
     sandbox, step = attempt.running.world.sandbox, attempt.step
