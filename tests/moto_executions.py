@@ -1,4 +1,7 @@
-"""moto's executions of state machines, which can be stopped as soon as they are started.
+"""moto's executions of state machines, which can be stopped as soon as they are started, and end.
+
+None outlives the AWS that it runs on. A gate that nobody answered would run out during a later
+test, and its execution would call functions and make requests that nothing answers any more.
 
 All states of a service share a client, each path is parsed once, and functions are called without a
 request. moto would make a client for each call and build a parser for each path, which takes longer
@@ -9,8 +12,10 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import lru_cache
 from io import BytesIO
+from threading import Event
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -22,30 +27,74 @@ from moto.awslambda.exceptions import UnknownFunctionException
 from moto.awslambda.utils import get_backend
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.stepfunctions.parser.asl.component.common.path import result_path
+from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.utils import boto_client, json_path
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
+from moto.stepfunctions.parser.utils import TMP_THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _MOST_TO_BEGIN_S = 120.0
+_MOST_TO_END_S = 120.0
 _LOOK_S = 0.001
 _MOST_ANSWERED_BYTES = 5_999_900  # moto makes an error of a little more
 _invoke_by_moto: Any = lambda_eval_utils._invoke_lambda_function
+_start_by_moto: Any = ExecutionWorker.start
 _stop_by_moto: Any = ExecutionWorker.stop
 
 
 @contextmanager
 def stoppable_executions() -> Iterator[None]:
-    """Let a stop wait for the beginning of the execution's thread; moto alone fails before it."""
+    """Let a stop wait for the beginning of the execution's thread; moto alone fails before it.
+
+    Raises:
+        TimeoutError: at the end, when an execution cannot be ended.
+    """
+    started, is_over = list[Any](), Event()
+
+    def start(worker: ExecutionWorker) -> None:
+        started.append(worker)
+        _start_by_moto(worker)
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ExecutionWorker, "start", start)
         patch.setattr(ExecutionWorker, "stop", _stop_once_begun)
+        patch.setattr(retrier_decl, "time", SimpleNamespace(sleep=is_over.wait))
         patch.setattr(json_path, "parse", lru_cache(maxsize=4096)(jsonpath_ng.ext.parser.parse))
         patch.setattr(result_path, "parse", lru_cache(maxsize=4096)(jsonpath_ng.parser.parse))
         patch.setattr(boto_client, "boto3", SimpleNamespace(client=_kept_clients()))
         patch.setattr(lambda_eval_utils, "_invoke_lambda_function", _invoke)
-        yield
+        try:
+            yield
+        finally:
+            is_over.set()
+            _end(started)
+
+
+def _end(workers: list[Any]) -> None:
+    """Stop the executions, and wait until none of their threads goes on."""
+    for worker in workers:
+        _stop_once_begun(worker, datetime.now(UTC), None, None)
+    deadline = time.monotonic() + _MOST_TO_END_S
+    # A thread is in this list a little before it starts.
+    while left := [each for each in TMP_THREADS if each.ident is None or each.is_alive()]:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"an execution does not end: {left}")
+        for worker in workers:
+            _wake(worker.env)
+        time.sleep(_LOOK_S)
+    TMP_THREADS.clear()
+
+
+def _wake(env: Any) -> None:  # noqa: ANN401 - moto's own
+    """Wake the threads of a stopped execution that wait for a time, or for a task's token."""
+    env.program_state_event.set()
+    for endpoint in tuple(env.callback_pool_manager._pool.values()):
+        endpoint.interrupt_all()
+    for frame in tuple(env._frames):
+        _wake(frame)
 
 
 def _kept_clients() -> Any:  # noqa: ANN401 - a function that takes what boto3's does
