@@ -138,6 +138,15 @@ class TestTransactions:
 
 
 class TestUpdates:
+    def test_asks_for_the_item_only_if_it_is_returned(self) -> None:
+        table, client, _ = a_table({}, {"Attributes": {"entries": {"L": [{"S": "a"}]}}})
+
+        table.update(UPDATE)
+        item = table.updated(UPDATE)
+
+        assert item == {"entries": ["a"]}
+        assert [call.get("ReturnValues") for call in client.calls] == [None, "ALL_NEW"]
+
     def test_repeats_an_update_that_meets_a_transaction(self) -> None:
         table, client, pauses = a_table(refused("TransactionConflictException"), {})
 

@@ -122,11 +122,11 @@ class JournalChunks:
 
     def last_numbers(self, partition: str) -> Sequence[int]:
         """Return the number of the run's last chunk that was seen, and the next; or nothing."""
-        chunk = self._last_chunks.get(partition)
-        if chunk is None:
-            return ()
-        number = chunk_number(chunk["sk"])
-        return number, number + 1
+        journal, chunk = self.known.find(partition), self._last_chunks.get(partition)
+        seen = [] if journal is None else [journal.number]
+        if chunk is not None:
+            seen.append(chunk_number(chunk["sk"]))
+        return (max(seen), max(seen) + 1) if seen else ()
 
     def read(
         self, tenant: str, run_id: str, after: Position | None, limit: int | None
@@ -216,7 +216,7 @@ class JournalChunks:
                 if writes:
                     self._table.transact([*writes, update], addition.patience_s)
                 else:
-                    self.remember(self._table.update(update))
+                    self.remember(self._table.updated(update))
             except ConditionFailedError as failed:
                 chunk = failed.items.pop(len(writes), {})
                 if not addition.is_late:
@@ -249,10 +249,12 @@ class JournalChunks:
             if writes:
                 self._table.transact([*writes, update])
             else:
-                self.remember(self._table.update(update))
+                self._table.update(update)
         except ConditionFailedError as failed:
             self.known.give_up(partition)
             chunk = failed.items.get(len(writes), {})
+            if chunk:
+                self.remember(chunk)
             written = chunk.get("entries", [])[length : length + len(entries)]
             return failed.was_repeated and bool(written == update.values[":new"])
         self.known.add(journal, end.number, entries, is_exact=True)

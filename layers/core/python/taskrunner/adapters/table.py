@@ -110,17 +110,29 @@ class Table:
             None if last_key is None else decoded(last_key),
         )
 
-    def update(self, update: Update) -> Item:
-        """Make one update, and return the item as it is then.
+    def update(self, update: Update) -> None:
+        """Make one update.
 
         Raises:
             ConditionFailedError: with the present item.
             TryAgainError: AWS is too busy, or transactions hold the item again and again.
         """
-        response = self._without_conflict(
-            lambda: self._client.update_item(TableName=self._name, **update_arguments(update))
+        self._update(update)
+
+    def updated(self, update: Update) -> Item:
+        """Make one update, and return the item as it is then, which costs no read units.
+
+        Raises:
+            ConditionFailedError: as for `update`.
+            TryAgainError: as for `update`.
+        """
+        return decoded(self._update(update, ReturnValues="ALL_NEW")["Attributes"])
+
+    def _update(self, update: Update, **more: str) -> Any:  # noqa: ANN401 - boto3's own
+        arguments = update_arguments(update) | more
+        return self._without_conflict(
+            lambda: self._client.update_item(TableName=self._name, **arguments)
         )
-        return decoded(response.get("Attributes", {}))
 
     def transact(self, writes: Sequence[Write], patience_s: float = 0) -> None:
         """Make all of *writes* or none. Try for *patience_s* seconds, and a few times at least.

@@ -121,8 +121,8 @@ def query_arguments(query: Query) -> dict[str, Any]:
 
 
 def update_arguments(update: Update) -> dict[str, Any]:
-    """Return *update* as UpdateItem's arguments. Returning the new item costs no read units."""
-    return _update_body(update) | _RETURN_ITEM | {"ReturnValues": "ALL_NEW"}
+    """Return *update* as UpdateItem's arguments."""
+    return _update_body(update) | _RETURN_ITEM
 
 
 def transaction_item(write: Write, table_name: str) -> dict[str, Any]:
