@@ -63,6 +63,15 @@ def test_evaluates_an_expression(text: str, expected: object) -> None:
     assert expressions.parse(text).evaluate(CONTEXT) == expected
 
 
+def test_a_literal_is_not_shared_with_other_expressions_of_the_same_text() -> None:
+    text = "[`[1, 2]`, '3']"
+    value: Any = expressions.parse(text).evaluate({})
+
+    value[0].append(3)
+
+    assert expressions.parse(text).evaluate({}) == [[1, 2], "3"]
+
+
 @pytest.mark.parametrize("value", [None, False, "", [], {}])
 def test_null_false_and_empty_values_are_false(value: object) -> None:
     assert not expressions.truth(value)

@@ -83,11 +83,23 @@ def parse(text: str) -> Expression:
     return _parse_again(text) if is_kept else _parse(text)
 
 
+class _Parser(parser.Parser):  # type: ignore[misc]  # the library is untyped
+    """jmespath's parser without the trees that all parsers share.
+
+    A literal in backticks is a part of its tree, and a value that contains it may be changed.
+    """
+
+    def __init__(self) -> None:
+        """Keep the tree of one expression."""
+        super().__init__()
+        self._CACHE: dict[str, object] = {}
+
+
 def _parse(text: str) -> Expression:
     inner = tokens.without_braces(text.strip())
     rules.check_text(inner)
     try:
-        tree = parser.Parser().parse(tokens.as_jmespath(inner)).parsed
+        tree = _Parser().parse(tokens.as_jmespath(inner)).parsed
     except exceptions.JMESPathError as error:
         raise syntax_error(inner, error) from None
     except RecursionError:
