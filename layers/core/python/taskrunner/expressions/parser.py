@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 # Parsed expressions that are kept, and the characters of the longest one.
 _MAX_KEPT: Final = 1_000
 _MAX_KEPT_LENGTH: Final = 200
+# The beginning of a literal that must not be shared, because its value can be changed.
+_LIST_OR_OBJECT: Final = re.compile(r"`\s*[\[{]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +81,7 @@ def parse(text: str) -> Expression:
     Raises:
         ExpressionError: the text is not a valid expression; the message shows the right form.
     """
-    # The value of a literal in backticks may be a list, which must not be shared.
-    is_kept = len(text) <= _MAX_KEPT_LENGTH and "`" not in text
+    is_kept = len(text) <= _MAX_KEPT_LENGTH and not _LIST_OR_OBJECT.search(text)
     return _parse_again(text) if is_kept else _parse(text)
 
 
