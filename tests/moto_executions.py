@@ -28,6 +28,7 @@ from moto.awslambda.utils import get_backend
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.stepfunctions.parser.asl.component.common.path import result_path
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+from moto.stepfunctions.parser.asl.component.program.program import Program
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.utils import boto_client, json_path
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
@@ -41,6 +42,7 @@ _MOST_TO_END_S = 120.0
 _LOOK_S = 0.001
 _MOST_ANSWERED_BYTES = 5_999_900  # moto makes an error of a little more
 _invoke_by_moto: Any = lambda_eval_utils._invoke_lambda_function
+_run_by_moto: Any = Program.eval
 _start_by_moto: Any = ExecutionWorker.start
 _stop_by_moto: Any = ExecutionWorker.stop
 
@@ -61,6 +63,7 @@ def stoppable_executions() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ExecutionWorker, "start", start)
         patch.setattr(ExecutionWorker, "stop", _stop_once_begun)
+        patch.setattr(Program, "eval", _run_unless_stopped)
         patch.setattr(retrier_decl, "time", SimpleNamespace(sleep=is_over.wait))
         patch.setattr(json_path, "parse", lru_cache(maxsize=4096)(jsonpath_ng.ext.parser.parse))
         patch.setattr(result_path, "parse", lru_cache(maxsize=4096)(jsonpath_ng.parser.parse))
@@ -69,14 +72,27 @@ def stoppable_executions() -> Iterator[None]:
         try:
             yield
         finally:
-            is_over.set()
-            _end(started)
+            _end(started, is_over)
 
 
-def _end(workers: list[Any]) -> None:
+def _run_unless_stopped(program: Any, env: Any) -> None:  # noqa: ANN401 - moto's own
+    """Run the states of a machine or of a part of it.
+
+    moto fails if the execution is stopped just before the first one, and the states around that
+    part wait for its end in vain.
+    """
+    try:
+        _run_by_moto(program, env)
+    except RuntimeError:
+        if env.is_running():
+            raise
+
+
+def _end(workers: list[Any], is_over: Event) -> None:
     """Stop the executions, and wait until none of their threads goes on."""
     for worker in workers:
         _stop_once_begun(worker, datetime.now(UTC), None, None)
+    is_over.set()  # no retry waits any more
     deadline = time.monotonic() + _MOST_TO_END_S
     # A thread is in this list a little before it starts.
     while left := [each for each in TMP_THREADS if each.ident is None or each.is_alive()]:
