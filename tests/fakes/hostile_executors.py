@@ -130,6 +130,7 @@ def raise_limits(_: JsonObject, __: Work) -> JsonObject:
 def look_around(_: JsonObject, __: Work) -> JsonObject:
     return {
         "process": os.getpid(),
+        "processors": sorted(os.sched_getaffinity(0)),
         "environment": dict(os.environ),
         "arguments": sys.argv,
         "folder": str(Path.cwd()),

@@ -54,10 +54,19 @@ def running_child(sandbox: ForkedSandbox, request: AttemptRequest) -> int:
 
 def wait_for_report(sandbox: ForkedSandbox, request: AttemptRequest) -> None:
     """Wait until the server has reported the end of a child that has begun an attempt."""
-    connection: Any = sandbox._begun[id(request)]._channel._socket
+    _wait_for_message(sandbox._begun[id(request)], b"Exited")
+
+
+def wait_for_waiting_child(sandbox: ForkedSandbox) -> int:
+    """Wait until the server has reported the child that waits; return its process id."""
+    _wait_for_message(server_of(sandbox), b"Forked")
+    return waiting_child(sandbox)
+
+
+def _wait_for_message(server: Any, kind: bytes) -> None:  # noqa: ANN401 - a private class
     deadline = monotonic() + PATIENCE_S
-    while b"Exited" not in connection.recv(1000, socket.MSG_PEEK):
-        assert monotonic() < deadline, "no end was reported"
+    while kind not in server._channel._socket.recv(1000, socket.MSG_PEEK):
+        assert monotonic() < deadline, f"no {kind!r} was reported"
 
 
 def wait_for_file(file: Path) -> None:

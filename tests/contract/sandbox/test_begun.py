@@ -24,6 +24,7 @@ from tests.contract.sandbox.processes import (
     wait_for_end,
     wait_for_file,
     wait_for_report,
+    wait_for_waiting_child,
     waiting_child,
 )
 from tests.fakes.executor_world import MemoryArtifacts, MemoryFunctions
@@ -39,6 +40,20 @@ class TestBegun:
             result = attempt.sandbox.execute(request, SERVICES)
 
         assert result.outputs["process"] == child
+
+    def test_begins_on_another_processor_than_the_function(self, attempt: Attempt) -> None:
+        request, usable = attempt.request("look_around"), os.sched_getaffinity(0)
+        attempt.sandbox.prepare()
+        child = wait_for_waiting_child(attempt.sandbox)
+        os.kill(child, signal.SIGSTOP)
+        with attempt.sandbox.begun(request):
+            allowed = os.sched_getaffinity(child)
+            os.kill(child, signal.SIGCONT)
+            result = attempt.sandbox.execute(request, SERVICES)
+
+        assert allowed < usable
+        assert len(allowed) == len(usable) - 1
+        assert set(result.outputs["processors"]) == usable
 
     def test_goes_on_while_its_start_is_recorded(self, attempt: Attempt) -> None:
         request = attempt.request("write_files", report="done")

@@ -102,7 +102,10 @@ def test_a_child_whose_server_ended_before_it_began_ends_too() -> None:
     channel, far_end = channel_pair()
     process = os.fork()
     if process == 0:
-        server_program._be_child(far_end.fileno(), executors, server=-1)
+        try:
+            server_program._be_child(far_end.fileno(), executors, -1, frozenset())
+        finally:  # else an error would leave a second process of tests
+            os._exit(1)
     far_end.close()
     channel.set_deadline(monotonic() + PATIENCE_S)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from taskrunner.executors import arguments
 from taskrunner.executors.work import EgressDenied, ExecutorFailure, Work
-from taskrunner.sandbox import guard, limits, messages
+from taskrunner.sandbox import guard, limits, messages, processors
 from taskrunner.sandbox.channel import ChannelClosedError
 from taskrunner.sandbox.messages import (
     Crashed,
@@ -40,8 +40,10 @@ class Executors(Protocol):
     def find(self, reference: str) -> Executor | None: ...  # noqa: D102
 
 
-def run(channel: Channel, executors: Executors) -> None:
+def run(channel: Channel, executors: Executors, usable: frozenset[int]) -> None:
     """Receive one attempt over *channel*, execute it and send how it ended.
+
+    Until then the parent may keep this process away from some of the *usable* processors.
 
     The start of the attempt may not be recorded yet. Until it is, no call is answered, so the
     executor can do nothing outside this process and its folder.
@@ -55,6 +57,7 @@ def run(channel: Channel, executors: Executors) -> None:
     try:
         limits.apply(prepare.limits)
         request = _receive(channel, Execute).request
+        processors.use(usable)
         started = monotonic()
         outputs = _execute(executor, request, channel)
         wall_s = monotonic() - started

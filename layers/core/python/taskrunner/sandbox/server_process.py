@@ -14,7 +14,7 @@ from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from taskrunner.sandbox import attempt_folder, messages, results
+from taskrunner.sandbox import attempt_folder, messages, processors, results
 from taskrunner.sandbox.attempt import Usage
 from taskrunner.sandbox.channel import ChannelClosedError, channel_pair
 from taskrunner.sandbox.messages import (
@@ -53,11 +53,13 @@ _Expected = TypeVar("_Expected", Forked, Exited)
 class _Child:
     """A child that waits for its attempt, or has begun it, and what it was sent for that.
 
-    One that was sent nothing knows nothing. It may wait for as long as its server lives.
+    One that was sent nothing knows nothing. It may wait for as long as its server lives. Its *pid*
+    is known once its server's answer was received.
     """
 
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
+        self.pid: int | None = None
         self.prepare: Prepare | None = None
         self.request: AttemptRequest | None = None
 
@@ -93,6 +95,7 @@ class ServerProcess:
         self._end = weakref.finalize(self, _end, self._process, self._channel, self._waiting)
         self._is_busy = False
         self._is_child_ending = False
+        self._processors = processors.usable()  # those of the server too
 
     def is_idle(self) -> bool:
         """Return whether the process is running, and no attempt on it was abandoned.
@@ -132,6 +135,7 @@ class ServerProcess:
     def begin(self, request: AttemptRequest) -> None:
         """Let a child begin the attempt, unless that had to be awaited."""
         prepare = _prepare(request)
+        self._keep_child_away()
         self.prepare_for(prepare)
         for child in self._waiting:
             if child.prepare == prepare:
@@ -139,6 +143,15 @@ class ServerProcess:
                 with suppress(ChannelClosedError, TypeError, ValueError, RecursionError):
                     if child.channel.send_at_once(messages.encode(Execute(request))):
                         child.request = request
+
+    def _keep_child_away(self) -> None:
+        """Let a child that waits wake up on another processor, because both will work."""
+        for child in self._waiting:
+            with suppress(ChannelClosedError):  # the server has ended, which `execute` finds
+                if child.pid is None and self._channel.has_message():
+                    child.pid = self._receive(Forked).pid
+            if child.pid is not None:
+                processors.keep_away(child.pid, self._processors)
 
     def withdraw(self) -> None:
         """Kill the child that has begun an attempt, if one has, and see it to its end."""
@@ -213,8 +226,10 @@ class ServerProcess:
         self.prepare()
         if not self._waiting:
             raise ChannelClosedError
-        pid = self._receive(Forked).pid
-        return self._waiting.pop(), pid
+        child = self._waiting[0]
+        if child.pid is None:
+            child.pid = self._receive(Forked).pid
+        return self._waiting.pop(), child.pid
 
     def _kill(self, pid: int) -> None:
         """Kill the child *pid*, unless its end was reported, perhaps long ago."""
