@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
-_THIS_THREAD: Final = Path("/proc/thread-self/stat")
+_THIS_THREAD: Final = "/proc/thread-self/stat"
 _PROCESSOR: Final = 36  # its place in that file after the command, see proc(5)
+_MAX_BYTES: Final = 4096
 
 
 def usable() -> frozenset[int]:
@@ -34,8 +34,17 @@ def keep_away(pid: int, processors: frozenset[int]) -> None:
     """Let the process *pid* wake up on one of *processors* that is not this thread's."""
     if len(processors) > 1:
         with suppress(OSError):
-            _, _, fields = _THIS_THREAD.read_bytes().rpartition(b")")
-            _allow(pid, processors - {int(fields.split()[_PROCESSOR])})
+            _allow(pid, processors - {_current()})
+
+
+def _current() -> int:
+    """Return the processor of this thread."""
+    file = os.open(_THIS_THREAD, os.O_RDONLY)
+    try:
+        _, _, fields = os.read(file, _MAX_BYTES).rpartition(b")")
+    finally:
+        os.close(file)
+    return int(fields.split()[_PROCESSOR])
 
 
 def _allow(pid: int, processors: frozenset[int]) -> None:

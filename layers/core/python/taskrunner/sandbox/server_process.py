@@ -150,7 +150,8 @@ class ServerProcess:
             with suppress(ChannelClosedError):  # the server has ended, which `execute` finds
                 if child.pid is None and self._channel.has_message():
                     child.pid = self._receive(Forked).pid
-            if child.pid is not None:
+            # Another message says that it has ended, and the number may be another process's.
+            if child.pid is not None and not self._channel.has_message():
                 processors.keep_away(child.pid, self._processors)
 
     def withdraw(self) -> None:
