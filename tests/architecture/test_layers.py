@@ -56,9 +56,7 @@ def described(shape, around=()):
         if hasattr(shape, part):
             inner[part] = getattr(shape, part)
     inner = {name: described(part, around) for name, part in inner.items()}
-    # Parameters of addresses are compared for each operation.
-    metadata = {name: value for name, value in shape.metadata.items() if name != "contextParam"}
-    return [shape.name, shape.type_name, shape.serialization, metadata, inner]
+    return [shape.name, shape.type_name, shape.serialization, shape.metadata, inner]
 
 found = {}
 for service, *operations in json.loads(sys.argv[1]):
@@ -87,9 +85,8 @@ for service, *operations in json.loads(sys.argv[1]):
             operation.endpoint,
             operation.auth_type,
             [str(part) for part in operation.static_context_parameters],
-            # The table is called by its name, not by an ARN.
-            service == "dynamodb" or [str(part) for part in operation.context_parameters],
-            service == "dynamodb" or operation.operation_context_parameters,
+            [str(part) for part in operation.context_parameters],
+            operation.operation_context_parameters,
         ]
 print(json.dumps(found))
 """

@@ -85,8 +85,6 @@ def trim_service(service: Path) -> None:
                 parameter["documentation"] = ""  # botocore reads it at each call
             if "operations" in content:
                 content = with_operations(content, OPERATIONS[service.name])
-                if service.name == "dynamodb":
-                    content = without_table_arns(content)
             text = json.dumps(content, separators=(",", ":"))
             # Not compressed: decompressing costs a cold start more than it saves.
             file.with_suffix("").write_text(text, encoding="utf-8")
@@ -126,23 +124,6 @@ def with_operations(model: dict[str, Any], names: tuple[str, ...]) -> dict[str, 
             pending += references(model["shapes"][name])
     shapes = {name: shape for name, shape in model["shapes"].items() if name in kept}
     return model | {"operations": operations, "shapes": shapes}
-
-
-def without_table_arns(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Return DynamoDB's model without the search of each request for ARNs of tables.
-
-    botocore would send a request with such an ARN to the address of the table's account. The code
-    uses the table's name. The search of a transaction took a tenth of botocore's time for it.
-    """
-    if isinstance(value, dict):
-        return {
-            key: without_table_arns(child)
-            for key, child in value.items()
-            if key not in {"contextParam", "operationContextParams"}
-        }
-    if isinstance(value, list):
-        return [without_table_arns(child) for child in value]
-    return value
 
 
 def references(value: Any) -> Iterator[str]:  # noqa: ANN401 - any JSON

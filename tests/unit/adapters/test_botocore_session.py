@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import botocore.session
 import pytest
-from botocore import handlers
+from botocore import handlers, xform_name
+from botocore.config import Config
 
 from taskrunner.adapters import botocore_session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 # The services that the bootstrap makes clients of; a test of the layers compares this list.
 CLIENTS = (
@@ -80,3 +87,70 @@ def test_services_are_those_of_the_clients() -> None:
     ids = {session.get_service_model(client).service_id.hyphenize() for client in CLIENTS}
 
     assert ids == botocore_session.SERVICES
+
+
+@pytest.mark.parametrize("service", CLIENTS)
+def test_only_clients_whose_addresses_need_rules_have_them(service: str) -> None:
+    client = botocore_session.make().create_client(service, region_name="eu-west-1")
+
+    assert (client._ruleset_resolver is not None) == (service == "s3")
+
+
+class _SentError(Exception):
+    """A request would have been sent."""
+
+
+REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "dynamodb": ("GetItem", {"TableName": "t", "Key": {"pk": {"S": "a"}}}),
+    "ecr": ("DescribeImageScanFindings", {"repositoryName": "r", "imageId": {"imageTag": "t"}}),
+    "events": ("PutEvents", {"Entries": []}),
+    "kms": ("Sign", {"KeyId": "k", "Message": b"m", "SigningAlgorithm": "ECDSA_SHA_256"}),
+    "lambda": ("Invoke", {"FunctionName": "f"}),
+    "s3": ("GetObject", {"Bucket": "bucket", "Key": "k"}),
+    "secretsmanager": ("GetSecretValue", {"SecretId": "s"}),
+    "sns": ("Publish", {"Message": "m", "TopicArn": "arn:aws:sns:us-east-1:123456789012:t"}),
+    "stepfunctions": ("StopExecution", {"executionArn": "e"}),
+}
+
+
+def regions() -> Iterator[str]:
+    """Every Region, and one in each of three partitions that botocore has not heard of."""
+    data = Path(botocore.__file__).parent / "data" / "endpoints.json"
+    for partition in json.loads(data.read_text(encoding="utf-8"))["partitions"]:
+        yield from partition["regions"]
+    yield from ("eu-west-9", "cn-west-9", "us-gov-west-9")
+
+
+def addresses(session: Any, config: Config) -> dict[str, list[str]]:  # noqa: ANN401 - untyped
+    """Return to which address each service's request would go, and for what it is signed."""
+    session.set_credentials("key", "secret")
+    found: dict[str, list[str]] = {}
+
+    def keep(request: Any, **_: object) -> None:  # noqa: ANN401 - botocore has no static types
+        scope = request.headers["Authorization"].decode().split("/", 2)[2].partition(",")[0]
+        found[name] = [request.url, scope]
+        raise _SentError
+
+    for region in regions():
+        for service, (operation, request) in REQUESTS.items():
+            name = f"{service} {region}"
+            client = session.create_client(service, region_name=region, config=config)
+            client.meta.events.register_first("before-send", keep)
+            with pytest.raises(_SentError):
+                getattr(client, xform_name(operation))(**request)
+    return found
+
+
+@pytest.mark.parametrize("variable", [None, "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"])
+def test_requests_go_where_botocore_would_send_them(
+    variable: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if variable is not None:
+        monkeypatch.setenv(variable, "true")
+        monkeypatch.setattr(f"{__name__}.regions", lambda: iter(["us-east-1", "us-gov-west-1"]))
+    config = Config(parameter_validation=False, retries={"total_max_attempts": 1})
+
+    ours = addresses(botocore_session.make(), config)
+
+    assert ours == addresses(botocore.session.get_session(), config)
+    assert set(REQUESTS) == set(CLIENTS)
