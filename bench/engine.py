@@ -130,7 +130,7 @@ def execution_of(stack: local.Stack, aws: Callable[[str], Any], run_id: str) -> 
 
 
 def overhead(api: Api, aws: Callable[[str], Any], rounds: int, work_s: float) -> dict[str, float]:
-    """Return the medians of both in seconds, the median of their ratios, and that of the fastest.
+    """Return the medians of both in seconds, that of their ratios, and the ratio of the fastest.
 
     Neighbours of the machine only ever slow a round, so the fastest one says most about the code.
     """

@@ -89,19 +89,28 @@ def _run_unless_stopped(program: Any, env: Any) -> None:  # noqa: ANN401 - moto'
 
 
 def _end(workers: list[Any], is_over: Event) -> None:
-    """Stop the executions, and wait until none of their threads goes on."""
-    for worker in workers:
-        _stop_once_begun(worker, datetime.now(UTC), None, None)
-    is_over.set()  # no retry waits any more
+    """Stop the executions, and wait until none of their threads goes on.
+
+    A function that still runs may start another one meanwhile. moto ignores a stop before the first
+    state, so each is stopped until it is.
+    """
     deadline = time.monotonic() + _MOST_TO_END_S
-    # A thread is in this list a little before it starts.
-    while left := [each for each in TMP_THREADS if each.ident is None or each.is_alive()]:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"an execution does not end: {left}")
-        for worker in workers:
-            _wake(worker.env)
-        time.sleep(_LOOK_S)
-    TMP_THREADS.clear()
+    try:
+        # A thread is in this list a little before it starts.
+        while left := [each for each in TMP_THREADS if each.ident is None or each.is_alive()]:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"an execution does not end: {left}")
+            for worker in tuple(workers):
+                if worker.env is not None:
+                    _stop_by_moto(worker, datetime.now(UTC), None, None)
+            is_over.set()  # no retry waits any more
+            for worker in tuple(workers):
+                if worker.env is not None and not worker.env.is_running():
+                    _wake(worker.env)
+            time.sleep(_LOOK_S)
+    finally:
+        is_over.set()
+        TMP_THREADS.clear()
 
 
 def _wake(env: Any) -> None:  # noqa: ANN401 - moto's own

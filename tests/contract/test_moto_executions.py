@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from threading import Event, Thread
 from typing import Any
 
 import boto3
@@ -12,6 +13,7 @@ from moto.awslambda.utils import get_backend
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.stepfunctions.parser.utils import TMP_THREADS
 
+from tests import moto_executions
 from tests.moto_aws import REGION, moto_aws
 
 LONG_S = 600
@@ -31,6 +33,7 @@ TASK = {
     "Retry": [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": LONG_S, "MaxAttempts": 3}],
     "End": True,
 }
+CALL = {name: value for name, value in TASK.items() if name != "Retry"}
 WAITING = {
     "a wait": WAIT,
     "a gate": GATE,
@@ -56,8 +59,6 @@ def test_no_thread_of_an_execution_outlives_its_aws(
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    others = set(TMP_THREADS)
-
     with moto_aws({"stepfunctions": {"execute_state_machine": True}}):
         backend: Any = get_backend(DEFAULT_ACCOUNT_ID, REGION)
         backend.invoke = _invoke
@@ -71,9 +72,50 @@ def test_no_thread_of_an_execution_outlives_its_aws(
             stateMachineArn=machine["stateMachineArn"], input='{"items": [1, 2]}'
         )
         _until_it_waits(states, run["executionArn"])
+        threads = [thread for thread in TMP_THREADS if thread.is_alive()]
 
-    left = [thread.name for thread in TMP_THREADS if thread not in others and thread.is_alive()]
-    assert left == []
+    assert threads
+    assert [thread.name for thread in threads if thread.is_alive()] == []
+
+
+def test_an_execution_that_begins_while_others_are_ended_ends_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    is_called, is_ending, threads = Event(), Event(), list[Thread]()
+
+    def start_another(*_: object) -> bytes:
+        is_called.set()
+        assert is_ending.wait(60)
+        states.start_execution(stateMachineArn=waiting["stateMachineArn"])
+        threads.extend(TMP_THREADS)
+        return b"{}"
+
+    def wake(env: Any) -> None:  # noqa: ANN401 - moto is untyped
+        is_ending.set()
+        really_wake(env)
+
+    really_wake = moto_executions._wake
+    with moto_aws({"stepfunctions": {"execute_state_machine": True}}):
+        backend: Any = get_backend(DEFAULT_ACCOUNT_ID, REGION)
+        backend.invoke = start_another
+        states = boto3.client("stepfunctions")
+        waiting, calling = (
+            states.create_state_machine(
+                name=name,
+                definition=json.dumps({"StartAt": "Only", "States": {"Only": state}}),
+                roleArn=ROLE,
+            )
+            for name, state in (("waiting", WAIT), ("calling", CALL))
+        )
+        states.start_execution(stateMachineArn=calling["stateMachineArn"])
+        assert is_called.wait(60)
+        monkeypatch.setattr(moto_executions, "_wake", wake)
+
+    assert threads
+    assert [thread.name for thread in threads if thread.is_alive()] == []
 
 
 def _invoke(

@@ -51,8 +51,8 @@ class TestBegun:
             os.kill(child, signal.SIGCONT)
             result = attempt.sandbox.execute(request, SERVICES)
 
-        assert allowed < usable
-        assert len(allowed) == len(usable) - 1
+        assert allowed <= usable
+        assert len(allowed) == max(len(usable) - 1, 1)
         assert set(result.outputs["processors"]) == usable
 
     def test_goes_on_while_its_start_is_recorded(self, attempt: Attempt) -> None:

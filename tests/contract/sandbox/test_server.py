@@ -103,7 +103,7 @@ def test_a_child_whose_server_ended_before_it_began_ends_too() -> None:
     process = os.fork()
     if process == 0:
         try:
-            server_program._be_child(far_end.fileno(), executors, -1, frozenset())
+            server_program._be_child(far_end.fileno(), executors, server=-1)
         finally:  # else an error would leave a second process of tests
             os._exit(1)
     far_end.close()

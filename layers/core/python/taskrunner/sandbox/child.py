@@ -40,10 +40,8 @@ class Executors(Protocol):
     def find(self, reference: str) -> Executor | None: ...  # noqa: D102
 
 
-def run(channel: Channel, executors: Executors, usable: frozenset[int]) -> None:
+def run(channel: Channel, executors: Executors) -> None:
     """Receive one attempt over *channel*, execute it and send how it ended.
-
-    Until then the parent may keep this process away from some of the *usable* processors.
 
     The start of the attempt may not be recorded yet. Until it is, no call is answered, so the
     executor can do nothing outside this process and its folder.
@@ -57,7 +55,7 @@ def run(channel: Channel, executors: Executors, usable: frozenset[int]) -> None:
     try:
         limits.apply(prepare.limits)
         request = _receive(channel, Execute).request
-        processors.use(usable)
+        processors.use_all_of_parent()  # until now it was kept away from the function's
         started = monotonic()
         outputs = _execute(executor, request, channel)
         wall_s = monotonic() - started

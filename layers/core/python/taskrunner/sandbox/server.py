@@ -16,7 +16,7 @@ from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
 
-from taskrunner.sandbox import child, limits, messages, processors
+from taskrunner.sandbox import child, limits, messages
 from taskrunner.sandbox.channel import Channel, ChannelClosedError
 from taskrunner.sandbox.messages import Exited, Forked
 
@@ -35,7 +35,7 @@ def serve(descriptor: int, executors_module: str) -> None:
     control = socket.socket(fileno=descriptor)
     channel = Channel(control)
     child_ended = _child_end_signals()
-    server, usable = os.getpid(), processors.usable()
+    server = os.getpid()
     executors: Executors = import_module(executors_module)
     for reference in executors.references():
         executors.find(reference)
@@ -52,7 +52,7 @@ def serve(descriptor: int, executors_module: str) -> None:
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 control.close()
                 child_ended.close()
-                _be_child(files[0], executors, server, usable)
+                _be_child(files[0], executors, server)
             os.close(files[0])
             channel.send(messages.encode(Forked(pid)))
             channel.send(messages.encode(_wait(pid, control, child_ended)))
@@ -95,14 +95,12 @@ def _wait(pid: int, control: socket.socket, child_ended: socket.socket) -> Exite
     return Exited(status, *limits.used(used))
 
 
-def _be_child(
-    descriptor: int, executors: Executors, server: int, usable: frozenset[int]
-) -> NoReturn:
+def _be_child(descriptor: int, executors: Executors, server: int) -> NoReturn:
     try:
         os.setsid()
         limits.die_with_parent()
         if os.getppid() == server:  # else it had ended before, and nobody would end this process
-            child.run(Channel(socket.socket(fileno=descriptor)), executors, usable)
+            child.run(Channel(socket.socket(fileno=descriptor)), executors)
     finally:
         # Not sys.exit, which would run the server's own clean-up a second time.
         os._exit(0)

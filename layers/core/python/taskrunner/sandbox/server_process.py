@@ -95,7 +95,6 @@ class ServerProcess:
         self._end = weakref.finalize(self, _end, self._process, self._channel, self._waiting)
         self._is_busy = False
         self._is_child_ending = False
-        self._processors = processors.usable()  # those of the server too
 
     def is_idle(self) -> bool:
         """Return whether the process is running, and no attempt on it was abandoned.
@@ -152,7 +151,7 @@ class ServerProcess:
                     child.pid = self._receive(Forked).pid
             # Another message says that it has ended, and the number may be another process's.
             if child.pid is not None and not self._channel.has_message():
-                processors.keep_away(child.pid, self._processors)
+                processors.keep_away(child.pid, self._process.pid)
 
     def withdraw(self) -> None:
         """Kill the child that has begun an attempt, if one has, and see it to its end."""
