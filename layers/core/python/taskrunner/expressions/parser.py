@@ -81,7 +81,8 @@ def parse(text: str) -> Expression:
     Raises:
         ExpressionError: the text is not a valid expression; the message shows the right form.
     """
-    is_kept = len(text) <= _MAX_KEPT_LENGTH and not _LIST_OR_OBJECT.search(text)
+    may_be_shared = "`" not in text or not _LIST_OR_OBJECT.search(text)
+    is_kept = may_be_shared and len(text) <= _MAX_KEPT_LENGTH
     return _parse_again(text) if is_kept else _parse(text)
 
 
