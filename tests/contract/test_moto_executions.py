@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import contextmanager
 from threading import Event, Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -15,6 +16,9 @@ from moto.stepfunctions.parser.utils import TMP_THREADS
 
 from tests import moto_executions
 from tests.moto_aws import REGION, moto_aws
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 LONG_S = 600
 ROLE = f"arn:aws:iam::{DEFAULT_ACCOUNT_ID}:role/machines"
@@ -52,26 +56,39 @@ WAITING = {
 }
 
 
-@pytest.mark.parametrize("state", WAITING.values(), ids=WAITING)
-def test_no_thread_of_an_execution_outlives_its_aws(
-    state: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(autouse=True)
+def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+
+
+@contextmanager
+def executing(invoke: Callable[..., bytes]) -> Iterator[Any]:
+    """A client of Step Functions on an AWS whose functions are all *invoke*."""
     with moto_aws({"stepfunctions": {"execute_state_machine": True}}):
         backend: Any = get_backend(DEFAULT_ACCOUNT_ID, REGION)
-        backend.invoke = _invoke
-        states = boto3.client("stepfunctions")
-        machine = states.create_state_machine(
-            name="m",
-            definition=json.dumps({"StartAt": "Only", "States": {"Only": state}}),
-            roleArn=ROLE,
-        )
-        run = states.start_execution(
-            stateMachineArn=machine["stateMachineArn"], input='{"items": [1, 2]}'
-        )
-        _until_it_waits(states, run["executionArn"])
+        backend.invoke = invoke
+        yield boto3.client("stepfunctions")
+
+
+def started(states: Any, name: str, state: dict[str, Any]) -> str:  # noqa: ANN401 - boto3 is untyped
+    """Start an execution of a machine of one state, and return its ARN."""
+    machine = states.create_state_machine(
+        name=name,
+        definition=json.dumps({"StartAt": "Only", "States": {"Only": state}}),
+        roleArn=ROLE,
+    )
+    run: str = states.start_execution(
+        stateMachineArn=machine["stateMachineArn"], input='{"items": [1, 2]}'
+    )["executionArn"]
+    return run
+
+
+@pytest.mark.parametrize("state", WAITING.values(), ids=WAITING)
+def test_no_thread_of_an_execution_outlives_its_aws(state: dict[str, Any]) -> None:
+    with executing(_invoke) as states:
+        _until_it_waits(states, started(states, "m", state))
         threads = [thread for thread in TMP_THREADS if thread.is_alive()]
 
     assert threads
@@ -81,15 +98,12 @@ def test_no_thread_of_an_execution_outlives_its_aws(
 def test_an_execution_that_begins_while_others_are_ended_ends_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     is_called, is_ending, threads = Event(), Event(), list[Thread]()
 
     def start_another(*_: object) -> bytes:
         is_called.set()
         assert is_ending.wait(60)
-        states.start_execution(stateMachineArn=waiting["stateMachineArn"])
+        started(states, "waiting", WAIT)
         threads.extend(TMP_THREADS)
         return b"{}"
 
@@ -98,19 +112,8 @@ def test_an_execution_that_begins_while_others_are_ended_ends_too(
         really_wake(env)
 
     really_wake = moto_executions._wake
-    with moto_aws({"stepfunctions": {"execute_state_machine": True}}):
-        backend: Any = get_backend(DEFAULT_ACCOUNT_ID, REGION)
-        backend.invoke = start_another
-        states = boto3.client("stepfunctions")
-        waiting, calling = (
-            states.create_state_machine(
-                name=name,
-                definition=json.dumps({"StartAt": "Only", "States": {"Only": state}}),
-                roleArn=ROLE,
-            )
-            for name, state in (("waiting", WAIT), ("calling", CALL))
-        )
-        states.start_execution(stateMachineArn=calling["stateMachineArn"])
+    with executing(start_another) as states:
+        started(states, "calling", CALL)
         assert is_called.wait(60)
         monkeypatch.setattr(moto_executions, "_wake", wake)
 

@@ -1,10 +1,9 @@
 """Lets two processes begin to work at the same time on two processors.
 
-Linux wakes a process up on the processor of the one that has sent it something, because a sender
-usually waits for the answer. In many virtual machines it does not see that another processor is
-idle: one without work has been given back to the host. So an attempt's process and the function,
-which records the start meanwhile, waited for each other for some milliseconds. Only the beginning
-is decided here. Afterwards the scheduler may move both as it likes.
+Linux may wake a process up on the processor of the one that has sent it something, because a sender
+usually waits for the answer. It was seen to do so while another processor had nothing to do, so an
+attempt's process and the function, which records the start meanwhile, waited for each other for
+some milliseconds. Only the beginning is decided here. Afterwards the scheduler may move both.
 """
 
 from __future__ import annotations
